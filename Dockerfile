@@ -1,0 +1,69 @@
+# One image for every process: `docker run runrelay receiver | worker | emulator | check | …`
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS build
+COPY requirements/runtime.txt /tmp/runtime.txt
+# Both secrets are optional: pip settings and a CA bundle of a network that needs its own. Neither stays in a layer.
+RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
+    if [ -s /run/secrets/ca.pem ]; then export PIP_CERT=/run/secrets/ca.pem; fi; \
+    export PIP_CONFIG_FILE=/run/secrets/pip.conf && \
+    python3 -m venv /opt/venv && \
+    /opt/venv/bin/python3 -m pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        --only-binary :all: --requirement /tmp/runtime.txt && \
+    /opt/venv/bin/python3 -m pip uninstall --yes pip setuptools
+COPY config /app/config
+COPY receiver /app/receiver
+COPY workers /app/workers
+COPY emulator /app/emulator
+COPY console /app/console
+# Compiled here because nothing can be written where the image runs.
+RUN /opt/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app
+RUN printf '%s\n' '#!/opt/venv/bin/python3 -P' 'import sys' 'from console.cli.main import main' 'sys.exit(main())' \
+        > /opt/runrelay && \
+    printf '%s\n' '#!/opt/venv/bin/python3 -I' \
+        '"""Exit 0 if the process of this container (receiver, worker or emulator) answers its /healthz with 200."""' \
+        'import sys' \
+        'from http.client import HTTPConnection' \
+        'def healthy(port):' \
+        '    connection = HTTPConnection("127.0.0.1", port, timeout=2)' \
+        '    try:' \
+        '        connection.request("GET", "/healthz")' \
+        '        return connection.getresponse().status == 200' \
+        '    except OSError:' \
+        '        return False' \
+        'sys.exit(not any(map(healthy, (8080, 8082, 8090))))' \
+        > /opt/runrelay-healthy && \
+    chmod 0755 /opt/runrelay /opt/runrelay-healthy
+
+FROM ${BASE}
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Runrelay" \
+      org.opencontainers.image.description="Delivers what finished Actor runs left behind, with a receipt" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN groupadd --gid 10001 runrelay && \
+    useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /var/lib/runrelay \
+        --shell /usr/sbin/nologin runrelay && \
+    install -d -o 10001 -g 10001 -m 0750 /var/lib/runrelay /var/spool/runrelay && \
+    install -d /etc/runrelay
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+COPY --from=build /opt/runrelay /opt/runrelay-healthy /usr/local/bin/
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/app \
+    PYTHONSAFEPATH=1 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    RUNRELAY_CONFIG=/etc/runrelay/runrelay.yaml \
+    RUNRELAY_SPOOL_DIR=/var/spool/runrelay
+USER 10001:10001
+# Relative paths in runrelay.yaml start here. Besides these two folders and /tmp nothing is written.
+WORKDIR /var/lib/runrelay
+VOLUME ["/var/lib/runrelay", "/var/spool/runrelay"]
+EXPOSE 8080 8082
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=10s --start-period=20s --retries=3 CMD ["runrelay-healthy"]
+ENTRYPOINT ["runrelay"]
+CMD ["receiver", "--host", "0.0.0.0"]

@@ -1,0 +1,129 @@
+"""One run life on its way to one target: its identity, its states, its checkpoint and its receipt."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+from config.contracts.event import digest
+
+Send = Literal["items", "records", "run", "log"]
+
+
+class DeliveryState(StrEnum):
+    """waiting → running → (waiting | paused | quarantined) → delivered | partial | dead | dropped"""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    QUARANTINED = "quarantined"
+    DELIVERED = "delivered"
+    PARTIAL = "partial"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+    @property
+    def final(self) -> bool:
+        return self in {self.DELIVERED, self.PARTIAL, self.DEAD, self.DROPPED}
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What `plan` decided and `deliver` carries out. Created once, never changed.
+
+    Attributes:
+        id: see `delivery_id`.
+        event_id: the event that was planned; other events of the same finish lead to the same delivery.
+        source, run_id, life: which finish of which run.
+        route, target, sink: names in runrelay.yaml; a target is a sink as one route uses it.
+        generation: 0; every replay adds one, and is another delivery.
+        cfg: sha256 of the route's document (route, sinks and defaults with `${…}` unfilled) kept under `cfg:<sha>`.
+        streams: what is sent, in order: `items:<alias>`, `records`, `run`, `log`.
+        from_offset: first raw row to send; above 0 when an earlier life of the run was delivered already.
+    """
+
+    id: str
+    event_id: str
+    source: str
+    run_id: str
+    life: str
+    route: str
+    target: str
+    sink: str
+    generation: int = 0
+    cfg: str
+    streams: tuple[str, ...]
+    from_offset: int = 0
+
+
+def delivery_id(source: str, run_id: str, life: str, route: str, target: str, generation: int = 0) -> str:
+    """One delivery per finish of a run, target and generation, whatever announced it and however often."""
+    return digest(source, run_id, life, route, target, str(generation))
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """One row per delivery × stream. Counts are source rows, whatever the sink makes of them.
+
+    Attributes:
+        route, target, sink, stream: whose row it is.
+        expected: what the platform counts, asked after the counts have settled; never a counter of ours.
+        read: rows we read.
+        filtered: rows the route did not want.
+        rejected: rows the far side could not take; each is kept with its reason.
+        delivered: rows the far side confirmed.
+        out: rows, requests or objects written there.
+        bytes: bytes written there.
+        status: `balanced`, `open` while under way, `count_lagging` (the platform counts fewer rows than it gave us),
+            or `unbalanced`.
+    """
+
+    route: str
+    target: str
+    sink: str
+    stream: str
+    expected: int = 0
+    read: int = 0
+    filtered: int = 0
+    rejected: int = 0
+    delivered: int = 0
+    out: int = 0
+    bytes: int = 0
+    status: str = "open"
+
+    def closed(self, expected: int) -> "Receipt":
+        """The row at the end of its stream, judged.
+
+        `expected` is the platform's own count. It may lag below what was really read: then the rest of the
+        balance decides, and the row says so.
+        """
+        settled = self.read == self.delivered + self.filtered + self.rejected
+        if settled and expected == self.read:
+            status = "balanced"
+        elif settled and expected < self.read:
+            status = "count_lagging"
+        else:
+            status = "unbalanced"
+        return msgspec.structs.replace(self, expected=expected, status=status)
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a delivery durably got: where the next slice starts.
+
+    Attributes:
+        stream: index into `Delivery.streams`.
+        offset: next raw row to read (items), or how many documents are done.
+        batch: index of the next batch.
+        after: last document done, for streams that are continued by name.
+        position: what the sink needs to go on, opaque to everybody else.
+        receipts: one row per stream begun, in order.
+        unsettled: seconds spent waiting for the platform's counts since the last progress.
+        waits: how often in a row we were too early.
+    """
+
+    stream: int = 0
+    offset: int = 0
+    batch: int = 0
+    after: str = ""
+    position: dict[str, Any] | None = None
+    receipts: tuple[Receipt, ...] = ()
+    waits: int = 0
+    unsettled: float = 0.0

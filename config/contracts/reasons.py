@@ -1,0 +1,56 @@
+"""Why an event or a delivery ended, or waits: one closed set of words for ledger, logs, metrics and commands."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable words. They are stored for months and matched by scripts: add, never rename."""
+
+    #: the platform does not know the run (any more)
+    RUN_NOT_FOUND = "run_not_found"
+    #: the run belongs to an account this source does not serve
+    RUN_FOREIGN = "run_foreign"
+    #: the run has not finished yet
+    NOT_TERMINAL = "not_terminal"
+    #: the platform's own counts have not caught up with the data yet
+    NOT_SETTLED = "not_settled"
+    #: what was read or delivered does not add up with what others counted
+    COUNT_MISMATCH = "count_mismatch"
+    #: a rendered path would leave its base folder
+    PATH_ESCAPE = "path_escape"
+    #: a template could not be rendered for this run
+    TEMPLATE_FAILED = "template_failed"
+    #: the far side refused one item or document
+    ITEM_REFUSED = "item_refused"
+    #: the far side refused the delivery as such
+    TARGET_REFUSED = "target_refused"
+    #: the far side refused our credentials
+    TOKEN_REFUSED = "token_refused"
+    #: the far side could not be reached, was too slow or had trouble of its own
+    TARGET_UNAVAILABLE = "target_unavailable"
+    #: the platform could not be reached, was too slow or had trouble of its own
+    SOURCE_UNAVAILABLE = "source_unavailable"
+    #: the platform refused our token
+    SOURCE_TOKEN_REFUSED = "source_token_refused"
+    #: the platform said no, finally
+    SOURCE_REFUSED = "source_refused"
+    #: the run is known but its data is gone (retention, or deleted by hand)
+    DATA_EXPIRED = "data_expired"
+    #: stored rows changed between two reads
+    SOURCE_MUTATED = "source_mutated"
+    #: it was tried for as long as `retry.for` allows
+    RETRIES_EXHAUSTED = "retries_exhausted"
+    #: the route, source or variable it was planned with is gone
+    CONFIG_GONE = "config_gone"
+    #: the sink's or source's module cannot be loaded
+    PLUGIN_MISSING = "plugin_missing"
+    #: the process died on it too often
+    POISON = "poison"
+    #: another object lies where ours should be created
+    UPLOAD_CONFLICT = "upload_conflict"
+    #: no route wants this run
+    NO_ROUTE = "no_route"
+    #: a later finish of the same run has replaced it
+    SUPERSEDED = "superseded"
+    #: a bug of ours
+    INTERNAL_ERROR = "internal_error"

@@ -1,0 +1,42 @@
+"""A run as the platform describes it when we ask, in the words every platform shares."""
+
+from typing import Any
+
+import msgspec
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, fetched with our own token: the only account of it that we believe.
+
+    Attributes:
+        id: the platform's id.
+        source: name under `sources:` in runrelay.yaml.
+        status: the platform's own word, for instance `SUCCEEDED` or `TIMED-OUT`.
+        terminal: whether the run has ended.
+        life: `finishedAt` exactly as the platform wrote it; a run that is resurrected and finishes again has
+            another life. Empty while the run has not ended.
+        finished: the same as Unix seconds; 0.0 while the run has not ended.
+        account: id of the account that owns the run.
+        origin: how it was started (`API`, `SCHEDULER`, …); empty if unknown.
+        actor_id, actor: id and `owner/name` of the program; the name is empty until somebody resolved it.
+        task_id, task: the same of the saved task it was started from; empty without one.
+        datasets: alias → dataset id; `default` is the run's own.
+        stores: alias → key-value store id.
+        fields: the platform's whole run object, as fetched.
+    """
+
+    id: str
+    source: str
+    status: str
+    terminal: bool
+    life: str
+    finished: float
+    account: str
+    origin: str = ""
+    actor_id: str = ""
+    actor: str = ""
+    task_id: str = ""
+    task: str = ""
+    datasets: dict[str, str] = {}
+    stores: dict[str, str] = {}
+    fields: dict[str, Any] = {}

@@ -1,0 +1,153 @@
+"""What a sink is, for the code that feeds it and for everybody who writes one.
+
+A sink is one module: `workers/sinks/<type>.py`, or any importable module named by a dotted `type:`. It holds
+
+- `Config`: a pydantic model of the options under `sinks.<name>` (frozen, extra keys forbidden);
+- `Target`: the same for the options a route's target adds (`path`, `table`, …);
+- `TAKES`: which streams it can take, a frozenset out of `items records run log`;
+- `connect(config, spool)`: an async context manager that yields the sink.
+
+One sink serves many deliveries at the same time; one writer serves one stream of one delivery.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from config.contracts.delivery import Delivery
+from config.contracts.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """One stream of one delivery, as its sink sees it.
+
+    Attributes:
+        delivery: identity and names. `delivery.id` is stable over every try and differs between generations:
+            build idempotency keys from it.
+        stream: `items:<alias>`, `records`, `run` or `log`.
+        run: the run as fetched.
+        scope: the names a template may use: `run`, `actor`, `task`, `event`, `dataset`, …
+        options: the target's options, an instance of the module's `Target`.
+    """
+
+    delivery: Delivery
+    stream: str
+    run: Run
+    scope: Mapping[str, Any]
+    options: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive items, cut at the same places on every try.
+
+    Attributes:
+        index: 0, 1, 2 … within the stream.
+        offset: absolute row number of the first item in its dataset.
+        lines: the items as JSON Lines: each exactly as stored, each followed by one newline.
+        count: number of items.
+    """
+
+    index: int
+    offset: int
+    lines: bytes
+    count: int
+
+    def items(self) -> list[bytes]:
+        """The JSON text of each item."""
+        return self.lines.split(b"\n")[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One named thing with a content type: a key-value record, the log, or the run object.
+
+    Attributes:
+        key: record key, or `log.txt` / `run.json`; unique within its stream.
+        content_type: as stored, e.g. `image/png` or `application/json; charset=utf-8`.
+        size: bytes, if the platform said so.
+        chunks: its bytes, once.
+    """
+
+    key: str
+    content_type: str
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One item the far side cannot take. `offset` is its absolute row number."""
+
+    offset: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the far side durably took, by its own count and never by what it was handed.
+
+    Attributes:
+        rows: items or documents confirmed.
+        out: rows, requests or objects written there.
+        bytes: bytes written there.
+        position: what the sink needs to go on from here in another process; JSON types only.
+        rejected: items it could not take.
+    """
+
+    rows: int
+    out: int
+    bytes: int
+    position: dict[str, Any] | None = None
+    rejected: tuple[Rejected, ...] = field(default=())
+
+
+class Writer(Protocol):
+    """Takes one stream of one delivery, in order. Each call returns once the far side has it durably.
+
+    Raises (all calls): Transient if the same call may succeed later, Unauthorized if credentials were refused,
+    Permanent if another try cannot help.
+    """
+
+    @property
+    def position(self) -> dict[str, Any] | None:
+        """The position it goes on from. None: nothing usable is there, start at the first row."""
+        ...
+
+    async def items(self, batch: Batch, /) -> Taken: ...
+
+    async def document(self, document: Document, /) -> Taken: ...
+
+    async def publish(self) -> Taken:
+        """Make everything taken visible, in one atomic step where the far side can.
+
+        Called once at the end of the stream, also of an empty one, and again if the process died meanwhile.
+        Returns: what publishing itself added (usually rows=0, out=0 or 1).
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Somewhere results go."""
+
+    def open(self, shipment: Shipment, position: dict[str, Any] | None, /) -> AbstractAsyncContextManager[Writer]:
+        """Begin or go on. `position` is the last one the ledger kept, None at the start.
+
+        Leaving the context without `publish` keeps what is needed to go on.
+        """
+        ...
+
+
+class SinkModule(Protocol):
+    """The module a `type:` names."""
+
+    Config: type[BaseModel]
+    Target: type[BaseModel]
+    TAKES: frozenset[str]
+
+    def connect(self, config: Any, spool: Path, /) -> AbstractAsyncContextManager[Sink]: ...

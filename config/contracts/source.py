@@ -1,0 +1,189 @@
+"""What a platform is to us: one dialect, two halves (its webhooks, its API), no I/O of its own.
+
+A source is one module or package, `config/sources/<type>`, with `Config` (a pydantic model of the options under
+`sources.<name>`) and `connect(name, config) -> Source`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from config.contracts.errors import WorkError
+from config.contracts.event import Event, Ignored, Test
+from config.contracts.run import Run
+from config.contracts.sink import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How to behave towards one platform's API.
+
+    Attributes:
+        base_url: scheme, host and version prefix, e.g. `https://api.example.com/v2`; no trailing slash.
+        token: sent as a bearer token, to the host of `base_url` only. Empty: none is sent.
+        verdict: turns a refused answer (status, headers, at most 64 KiB of body) into what happens next.
+        redirect_hosts: host suffixes a redirect may lead to, https only and without the token.
+    """
+
+    base_url: str
+    token: str
+    verdict: Callable[[int, Mapping[str, str], bytes], WorkError]
+    redirect_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx answer, read whole. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """A 2xx answer whose body is still to come."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+class Api(Protocol):
+    """The platform's API with our manners. Every refused answer is raised as the verdict of `Manners`;
+    connection trouble, a time-out or a truncated body as Transient."""
+
+    async def get(self, path: str, params: Mapping[str, str | int] | None = None, *, most: int | None = None) -> Answer:
+        """`most`: bytes the decoded body may have; TooLarge is raised beyond."""
+        ...
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Answer: ...
+
+    def stream(
+        self, path: str, params: Mapping[str, str | int] | None = None
+    ) -> AbstractAsyncContextManager[StreamedAnswer]: ...
+
+
+class TooLarge(Exception):
+    """The body is larger than the caller is ready to hold. Ask for less at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Consecutive rows of a dataset, raw.
+
+    Attributes:
+        lines: the rows as JSON Lines as the platform wrote them, each followed by one newline.
+        count: rows in `lines`.
+        scanned: rows the platform says it looked at for this page; the next offset is this much further.
+        total: rows the platform says the dataset has.
+        at: the platform's clock when it answered, Unix seconds.
+    """
+
+    lines: bytes
+    count: int
+    scanned: int
+    total: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows the platform counts in a dataset, and its clock when it said so (Unix seconds)."""
+
+    rows: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key-value record as listed. `store` is the id of its store."""
+
+    store: str
+    key: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """One page of a list of records, in the platform's order; `after` continues it, None ends it."""
+
+    keys: tuple[Key, ...]
+    count: int
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A read ends only once the platform's counts have settled: not before `quiet` seconds after the finish, and
+    given up after `timeout` seconds of waiting."""
+
+    quiet: float = 10.0
+    timeout: float = 90.0
+
+
+class Source(Protocol):
+    """One account of one platform."""
+
+    name: str
+    manners: Manners
+    settle: Settle
+    #: the accounts whose runs are ours; empty: only the token's own
+    accounts: tuple[str, ...]
+
+    # the door
+    def authenticate(self, presented: str | None, /) -> None:
+        """Raises Refused (token_missing, token_invalid) unless `presented` is one of the active secrets."""
+        ...
+
+    def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
+        """Read an authenticated webhook (header names lower case).
+
+        Raises Refused: request_invalid if it is not JSON, event_invalid if no run id can be found in it.
+        """
+        ...
+
+    # the API
+    async def account(self, api: Api, /) -> str:
+        """The id of the token's own account."""
+        ...
+
+    async def run(self, api: Api, run_id: str, /) -> Run:
+        """Raises NotFound if the platform does not know the run."""
+        ...
+
+    async def named(self, api: Api, run: Run, /) -> Run:
+        """The same run with the names of its program and task; a name we may not see stays empty."""
+        ...
+
+    async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
+        """Raises TooLarge if the rows are more than `most` bytes: ask for fewer."""
+        ...
+
+    async def count(self, api: Api, dataset: str, /) -> Count: ...
+
+    async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys: ...
+
+    def record(self, api: Api, key: Key, /) -> AbstractAsyncContextManager[Document]: ...
+
+    async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
+        """The last `lines` lines of the run's log, UTF-8, each ended by a newline."""
+        ...
+
+    def ordinary(self, key: str, /) -> bool:
+        """Whether a record of this name is sent when a route reads `*` (the platform's own bookkeeping is not)."""
+        ...
+
+    # what people see
+    def describe(self, run: Run, /) -> Mapping[str, Any]:
+        """The names templates may use for a run: at least `run`, `actor`, `task`."""
+        ...

@@ -1,0 +1,68 @@
+"""Every environment variable Runrelay reads, with its unit and default. After this nothing reads the environment
+but `${VAR}` in runrelay.yaml."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.contracts.errors import ConfigInvalid
+from config.contracts.problem import Problem
+
+Durability = Literal["strict", "replicated", "relaxed"]
+
+
+class Settings(BaseSettings):
+    """One installation. Names in the environment: upper case; `RUNRELAY_` in front of all but `REDIS_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNRELAY_", extra="ignore", frozen=True)
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        validation_alias="REDIS_URL",
+        description="Where the ledger and the queue live: `redis://`, `rediss://` or `unix://`.",
+    )
+    config: Path = Field(Path("runrelay.yaml"), description="The routes file.")
+    public_url: str = Field("", description="Base URL that platforms reach the receiver at; webhooks point there.")
+    spool_dir: Path = Field(
+        Path("spool"), description="Folder for files under way: part files and staged uploads. Must survive restarts."
+    )
+    durability: Durability = Field(
+        "strict",
+        description="What a 200 promises: `strict` = fsynced by Redis; `replicated`; `relaxed` = whatever Redis does.",
+    )
+    namespace: str = Field(
+        "rr", pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Prefix of every key; several share one Redis."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json` for machines, `console` for people, `auto` = console on a terminal."
+    )
+    max_jobs: int = Field(20, ge=1, le=1000, description="Deliveries one worker process works on at the same time.")
+    slice_seconds: float = Field(
+        100.0,
+        gt=0,
+        le=110,
+        description="Seconds a delivery holds its slot before it checkpoints and queues again.",
+    )
+    job_timeout: float = Field(120.0, gt=0, description="Seconds after which arq cancels a job; above slice_seconds.")
+    receive_timeout: float = Field(10.0, gt=0, description="Seconds within which a webhook must have arrived whole.")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment; `overrides` (from command-line options) win. None values are left out.
+
+    Raises ConfigInvalid with one problem per variable that cannot be used.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic validates; mypy cannot see through **
+    except ValidationError as exc:
+        raise ConfigInvalid([_problem(error["loc"], error["msg"]) for error in exc.errors()]) from None
+
+
+def _problem(loc: tuple[int | str, ...], message: str) -> Problem:
+    name = str(loc[0]).upper() if loc else "environment"
+    known = name if name == "REDIS_URL" else f"RUNRELAY_{name}"
+    return Problem(message=message, path=known)

@@ -1,0 +1,1 @@
+"""The demo Actor `pydoc-crawler`: crawls Python's own documentation server. `main.py` starts it."""
