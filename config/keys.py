@@ -1,0 +1,63 @@
+"""The names of everything Runrelay keeps in Redis. No key is built anywhere else but in `config/lua`, from the same
+namespace. No hash tags: arq's own keys cannot have them, and Redis Cluster is out of scope."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+RecordKind = Literal["ev", "dl"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys of one installation.
+
+    | key | type | holds |
+    |---|---|---|
+    | `<ns>:ev:<id>` | hash | one event |
+    | `<ns>:dl:<id>` | hash | one delivery |
+    | `<ns>:due` | zset | every record that is not final, `ev:<id>` or `dl:<id>`, by the ms it is overdue at |
+    | `<ns>:lease:<id>` | string | fencing token of whoever works on it, with a time to live |
+    | `<ns>:seen:<id>` | string | an event that was accepted, for 72 h |
+    | `<ns>:cfg:<sha>` | string | a route's document |
+    | `<ns>:events`, `<ns>:deliveries` | zset | ids by time of birth, for lists |
+    | `<ns>:dead` | zset | `ev:<id>` and `dl:<id>` that ended dead, by time of death |
+    | `<ns>:run:<source>:<run>` | set | `ev:<id>` and `dl:<id>` of a run |
+    | `<ns>:queue` | zset | arq's queue of wake-ups |
+    """
+
+    namespace: str
+
+    @property
+    def due(self) -> str:
+        return f"{self.namespace}:due"
+
+    @property
+    def events(self) -> str:
+        return f"{self.namespace}:events"
+
+    @property
+    def deliveries(self) -> str:
+        return f"{self.namespace}:deliveries"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.namespace}:dead"
+
+    @property
+    def queue(self) -> str:
+        return f"{self.namespace}:queue"
+
+    def record(self, kind: RecordKind, record_id: str) -> str:
+        return f"{self.namespace}:{kind}:{record_id}"
+
+    def lease(self, record_id: str) -> str:
+        return f"{self.namespace}:lease:{record_id}"
+
+    def seen(self, event_id: str) -> str:
+        return f"{self.namespace}:seen:{event_id}"
+
+    def document(self, sha: str) -> str:
+        return f"{self.namespace}:cfg:{sha}"
+
+    def run(self, source: str, run_id: str) -> str:
+        return f"{self.namespace}:run:{source}:{run_id}"

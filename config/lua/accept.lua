@@ -1,0 +1,18 @@
+-- The door. ARGV: namespace, ms to remember an event for, then per event: id, source, run, kind, via, body.
+-- Returns one integer per event: 1 accepted (and from now on nobody may lose it), 0 seen before.
+local now = clock()
+local answers = {}
+for i = 3, #ARGV, 6 do
+    local id, source, run = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    if redis.call('SET', ns .. ':seen:' .. id, whole(now), 'NX', 'PX', ARGV[2]) then
+        redis.call('HSET', record_of('ev', id), 'v', 1, 'state', 'accepted', 'source', source, 'run', run,
+            'kind', ARGV[i + 3], 'via', ARGV[i + 4], 'body', ARGV[i + 5], 'at', whole(now), 'seq', 0, 'missed', 0)
+        redis.call('ZADD', ns .. ':events', whole(now), id)
+        redis.call('SADD', ns .. ':run:' .. source .. ':' .. run, 'ev:' .. id)
+        dispatch('ev', id, now)
+        answers[#answers + 1] = 1
+    else
+        answers[#answers + 1] = 0
+    end
+end
+return answers

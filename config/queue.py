@@ -1,0 +1,120 @@
+"""The inbox: where the receiver puts an event so that nothing can lose it any more.
+
+arq carries the wake-up, never the truth: the event record and its `due` entry are written by the same script, so a
+lost wake-up is only a delay. `enqueue_job()` is not used: it answers None for a broken connection as well as for a
+duplicate.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Self
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from config.contracts.errors import RunrelayError
+from config.contracts.event import Event
+from config.durability import findings
+from config.keys import Keys
+from config.scripts import script
+from config.settings import Durability, Settings
+
+#: Seconds one commit may take in all. Beyond it the sender is told to come back.
+COMMIT_TIMEOUT = 2.0
+#: Longer than the platform's 34 h of retries; later repeats collapse on the delivery id.
+SEEN_MS = 72 * 3600 * 1000
+
+
+class Accepted(NamedTuple):
+    """The event is committed. From now on it ends delivered, or visible with a reason."""
+
+    id: str
+
+
+class Duplicate(NamedTuple):
+    """The same event was accepted before."""
+
+    id: str
+
+
+class QueueUnavailable(RunrelayError):
+    """Redis did not confirm the commit: down, slow, read-only, out of memory, or an answer that makes no sense."""
+
+
+def pack_job(value: Any) -> bytes:
+    """arq's job serializer: JSON, never pickle, because whoever writes to Redis would run code here."""
+    return msgspec.json.encode(value)
+
+
+def unpack_job(raw: bytes) -> Any:
+    """arq's job deserializer."""
+    return msgspec.json.decode(raw)
+
+
+class RunQueue:
+    """The way in, for whoever announces finished runs."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, durability: Durability = "strict") -> None:
+        self.redis = redis
+        self.keys = keys
+        self.durability = durability
+        self._accept = redis.register_script(script("config", "accept"))
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: Settings) -> AsyncIterator[Self]:
+        """A queue with a pool of its own that never retries by itself: the sender does that better."""
+        pool = BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=64,
+            timeout=COMMIT_TIMEOUT,
+            socket_timeout=COMMIT_TIMEOUT,
+            socket_connect_timeout=COMMIT_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+        )
+        redis = Redis.from_pool(pool)
+        try:
+            yield cls(redis, Keys(settings.namespace), durability=settings.durability)
+        finally:
+            await redis.aclose()
+
+    async def accept(self, events: Sequence[Event]) -> list[Accepted | Duplicate]:
+        """Commit events, all in one script: dedupe, record, `due` entry and arq wake-up.
+
+        Returns: one answer per event, in order.
+        Raises QueueUnavailable unless Redis confirmed each with an integer.
+        """
+        if not events:
+            return []
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                reply = await self._accept(args=[self.keys.namespace, SEEN_MS, *_arguments(events)])
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise QueueUnavailable(type(exc).__name__) from exc
+        return _answers(events, reply)
+
+    async def ready(self) -> list[str]:
+        """Why webhooks must not be taken now, one sentence each; empty when all is well."""
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                return await findings(self.redis, self.durability)
+        except (RedisError, OSError, TimeoutError) as exc:
+            return [f"Redis does not answer ({type(exc).__name__}); check REDIS_URL and that it is running"]
+
+
+def _arguments(events: Sequence[Event]) -> list[str | bytes]:
+    return [
+        part for event in events for part in (event.id, event.source, event.run_id, event.kind, event.via, event.body)
+    ]
+
+
+def _answers(events: Sequence[Event], reply: object) -> list[Accepted | Duplicate]:
+    if not isinstance(reply, list) or len(reply) != len(events):
+        raise QueueUnavailable("odd reply")
+    if not all(type(answer) is int and answer in {0, 1} for answer in reply):
+        raise QueueUnavailable("odd reply")
+    return [Accepted(event.id) if answer else Duplicate(event.id) for event, answer in zip(events, reply, strict=True)]

@@ -1,0 +1,136 @@
+"""The inbox on a real Valkey, its wake-ups decoded by arq itself."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import cast
+
+import pytest
+from arq.connections import ArqRedis
+from arq.jobs import Job, deserialize_job
+from redis.asyncio import Redis
+
+from config.contracts.event import Event, event_id
+from config.keys import Keys
+from config.queue import Accepted, Duplicate, QueueUnavailable, RunQueue, unpack_job
+from config.settings import Settings, load_settings
+
+
+def event(run_id: str = "run1", body: bytes = b'{"a":1}') -> Event:
+    return Event(id=event_id("apify", None, body), source="apify", run_id=run_id, kind="ACTOR.RUN.SUCCEEDED", body=body)
+
+
+@pytest.fixture
+def queue(redis: Redis) -> RunQueue:
+    return RunQueue(redis, Keys("rr"))
+
+
+async def test_accepting_commits_the_record_the_due_entry_and_the_wake_up(queue: RunQueue, redis: Redis) -> None:
+    one = event()
+    assert await queue.accept([one]) == [Accepted(one.id)]
+
+    record = await cast("Awaitable[dict[bytes, bytes]]", redis.hgetall(f"rr:ev:{one.id}"))
+    at = int(record.pop(b"at"))
+    assert record == {
+        b"v": b"1",
+        b"state": b"accepted",
+        b"source": b"apify",
+        b"run": b"run1",
+        b"kind": b"ACTOR.RUN.SUCCEEDED",
+        b"via": b"webhook",
+        b"body": b'{"a":1}',
+        b"seq": b"1",
+        b"missed": b"1",
+    }
+    assert await redis.zrange("rr:due", 0, -1, withscores=True) == [(f"ev:{one.id}".encode(), at + 30_000)]
+    assert await redis.zrange("rr:queue", 0, -1, withscores=True) == [(f"{one.id}:1".encode(), at - 86_400_000)]
+
+
+async def test_arq_itself_reads_the_wake_up(queue: RunQueue, redis: Redis) -> None:
+    one = event()
+    await queue.accept([one])
+    raw = await redis.get(f"arq:job:{one.id}:1")
+    job = deserialize_job(raw, deserializer=unpack_job)
+    assert [job.function, list(job.args), job.kwargs, job.job_try] == ["plan", [one.id, 1], {}, None]
+
+    pool = ArqRedis(redis.connection_pool, job_deserializer=unpack_job, default_queue_name="rr:queue")
+    info = await Job(f"{one.id}:1", pool, _queue_name="rr:queue", _deserializer=unpack_job).info()
+    assert info is not None
+    assert info.function == "plan"
+
+
+async def test_the_same_event_is_accepted_once(queue: RunQueue, redis: Redis) -> None:
+    one = event()
+    assert await queue.accept([one, one]) == [Accepted(one.id), Duplicate(one.id)]
+    assert await queue.accept([one]) == [Duplicate(one.id)]
+    assert await redis.zcard("rr:queue") == 1
+
+
+async def test_many_events_are_committed_by_one_call(queue: RunQueue, redis: Redis) -> None:
+    events = [event(f"run{n}", b'{"n":%d}' % n) for n in range(50)]
+    before = (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0)
+    assert await queue.accept(events) == [Accepted(one.id) for one in events]
+    after = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    assert after - before <= 2  # one more when the server does not know the script yet
+    assert await redis.zcard("rr:due") == 50
+
+
+async def test_nothing_to_accept_asks_nobody(queue: RunQueue) -> None:
+    assert await queue.accept([]) == []
+
+
+async def test_concurrent_senders_of_one_event_get_one_accepted(queue: RunQueue) -> None:
+    one = event()
+    answers = await asyncio.gather(*(queue.accept([one]) for _ in range(20)))
+    assert sorted(type(answer).__name__ for (answer,) in answers) == ["Accepted"] + ["Duplicate"] * 19
+
+
+async def test_an_unreachable_redis_is_unavailable_never_accepted() -> None:
+    settings = load_settings(redis_url="unix:///nonexistent/v.sock")
+    async with RunQueue.connect(settings) as queue:
+        with pytest.raises(QueueUnavailable):
+            await queue.accept([event()])
+        assert await queue.ready() == [
+            "Redis does not answer (ConnectionError); check REDIS_URL and that it is running"
+        ]
+
+
+async def test_a_redis_that_refuses_writes_is_unavailable(queue: RunQueue, redis: Redis) -> None:
+    await redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(QueueUnavailable):
+            await queue.accept([event()])
+    finally:
+        await redis.config_set("maxmemory", "0")
+    assert await redis.zcard("rr:due") == 0
+
+
+@pytest.mark.parametrize("reply", [None, [], [2], [True], ["1"], [1, 1], b"OK", 1])
+async def test_an_odd_reply_is_unavailable(queue: RunQueue, reply: object) -> None:
+    async def odd(**_: object) -> object:
+        return reply
+
+    queue._accept = odd  # type: ignore[assignment]  # stands for a proxy or a server that answers nonsense
+    with pytest.raises(QueueUnavailable):
+        await queue.accept([event()])
+
+
+async def test_strict_durability_names_each_cure(settings: Settings, redis: Redis) -> None:
+    async with RunQueue.connect(settings) as queue:
+        assert await queue.ready() == []
+        await redis.config_set("appendfsync", "everysec")
+        try:
+            assert await queue.ready() == [
+                "appendfsync is everysec: the last second of webhooks is lost when the machine dies; "
+                "set `appendfsync always`"
+            ]
+        finally:
+            await redis.config_set("appendfsync", "always")
+
+
+async def test_relaxed_durability_takes_any_primary(settings: Settings, redis: Redis) -> None:
+    queue = RunQueue(redis, Keys("rr"), durability="relaxed")
+    await redis.config_set("appendfsync", "no")
+    try:
+        assert await queue.ready() == []
+    finally:
+        await redis.config_set("appendfsync", "always")

@@ -1,0 +1,35 @@
+"""Real servers for tests: one Valkey for the whole run, emptied before each test that asks for it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from config.settings import Settings, load_settings
+from console.embedded import embedded_valkey
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[str]:
+    with embedded_valkey() as url:
+        yield url
+
+
+@pytest.fixture
+async def redis(valkey_server: str) -> AsyncIterator[Redis]:
+    """A client of an empty server."""
+    client = Redis.from_url(valkey_server)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def valkey_url(valkey_server: str, redis: Redis) -> str:
+    """The URL of an empty server."""
+    return valkey_server
+
+
+@pytest.fixture
+def settings(valkey_url: str, tmp_path: pytest.TempPathFactory) -> Settings:
+    return load_settings(redis_url=valkey_url, spool_dir=tmp_path)
