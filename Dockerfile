@@ -8,32 +8,20 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
     if [ -s /run/secrets/ca.pem ]; then export PIP_CERT=/run/secrets/ca.pem; fi; \
     export PIP_CONFIG_FILE=/run/secrets/pip.conf && \
     python3 -m venv /opt/venv && \
-    /opt/venv/bin/python3 -m pip install --no-cache-dir --disable-pip-version-check --require-hashes \
-        --only-binary :all: --requirement /tmp/runtime.txt && \
+    /opt/venv/bin/python3 -m pip install --no-cache-dir --disable-pip-version-check --progress-bar off \
+        --require-hashes --only-binary :all: --requirement /tmp/runtime.txt && \
     /opt/venv/bin/python3 -m pip uninstall --yes pip setuptools
 COPY config /app/config
 COPY receiver /app/receiver
 COPY workers /app/workers
 COPY emulator /app/emulator
 COPY console /app/console
-# Compiled here because nothing can be written where the image runs.
-RUN /opt/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app
+COPY scripts/healthy.py /opt/healthy.py
+# Compiled here because nothing can be written where the image runs; readable whatever umask the checkout had.
+RUN /opt/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app && \
+    chmod -R a+rX /app /opt/healthy.py
 RUN printf '%s\n' '#!/opt/venv/bin/python3 -P' 'import sys' 'from console.cli.main import main' 'sys.exit(main())' \
-        > /opt/runrelay && \
-    printf '%s\n' '#!/opt/venv/bin/python3 -I' \
-        '"""Exit 0 if the process of this container (receiver, worker or emulator) answers its /healthz with 200."""' \
-        'import sys' \
-        'from http.client import HTTPConnection' \
-        'def healthy(port):' \
-        '    connection = HTTPConnection("127.0.0.1", port, timeout=2)' \
-        '    try:' \
-        '        connection.request("GET", "/healthz")' \
-        '        return connection.getresponse().status == 200' \
-        '    except OSError:' \
-        '        return False' \
-        'sys.exit(not any(map(healthy, (8080, 8082, 8090))))' \
-        > /opt/runrelay-healthy && \
-    chmod 0755 /opt/runrelay /opt/runrelay-healthy
+        > /opt/runrelay && chmod 0755 /opt/runrelay
 
 FROM ${BASE}
 ARG VERSION=dev
@@ -50,20 +38,21 @@ RUN groupadd --gid 10001 runrelay && \
     install -d /etc/runrelay
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-COPY --from=build /opt/runrelay /opt/runrelay-healthy /usr/local/bin/
+COPY --from=build /opt/healthy.py /opt/healthy.py
+COPY --from=build /opt/runrelay /usr/local/bin/runrelay
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/app \
-    PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     RUNRELAY_CONFIG=/etc/runrelay/runrelay.yaml \
     RUNRELAY_SPOOL_DIR=/var/spool/runrelay
 USER 10001:10001
-# Relative paths in runrelay.yaml start here. Besides these two folders and /tmp nothing is written.
+# Relative paths in runrelay.yaml start here. Mount a volume on it for a `file` sink; part files get one by themselves.
 WORKDIR /var/lib/runrelay
-VOLUME ["/var/lib/runrelay", "/var/spool/runrelay"]
+VOLUME ["/var/spool/runrelay"]
 EXPOSE 8080 8082
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=10s --start-period=20s --retries=3 CMD ["runrelay-healthy"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=20s --retries=3 \
+    CMD ["python3", "-I", "/opt/healthy.py", "8080", "8082", "8090"]
 ENTRYPOINT ["runrelay"]
 CMD ["receiver", "--host", "0.0.0.0"]

@@ -25,7 +25,7 @@ async def findings(redis: Redis, durability: Durability) -> list[str]:
     if durability != "strict":
         return found
     try:
-        config = await redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
+        config = await redis.config_get(*_WANTED)  # type: ignore[arg-type]  # redis-py annotates *args as lists
     except ResponseError:
         return [
             *found,

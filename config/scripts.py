@@ -3,10 +3,10 @@
 from functools import cache
 from importlib.resources import files
 
-PRELUDE = files("config").joinpath("lua/clock.lua")
-
 
 @cache
-def script(package: str, name: str) -> str:
-    """The text of `<package>/lua/<name>.lua`, ready for Redis. Its first argument is the namespace."""
-    return PRELUDE.read_text() + files(package).joinpath(f"lua/{name}.lua").read_text()
+def script(package: str, name: str, *preludes: str) -> str:
+    """The text of `<package>/lua/<name>.lua`, ready for Redis, behind the shared prelude and the package's own.
+    Its first argument is the namespace."""
+    parts = [("config", "clock"), *((package, prelude) for prelude in preludes), (package, name)]
+    return "\n".join(files(where).joinpath(f"lua/{what}.lua").read_text() for where, what in parts)

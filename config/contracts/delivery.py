@@ -38,7 +38,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         generation: 0; every replay adds one, and is another delivery.
         cfg: sha256 of the route's document (route, sinks and defaults with `${…}` unfilled) kept under `cfg:<sha>`.
         streams: what is sent, in order: `items:<alias>`, `records`, `run`, `log`.
-        from_offset: first raw row to send; above 0 when an earlier life of the run was delivered already.
     """
 
     id: str
@@ -52,7 +51,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     cfg: str
     streams: tuple[str, ...]
-    from_offset: int = 0
 
 
 def delivery_id(source: str, run_id: str, life: str, route: str, target: str, generation: int = 0) -> str:
@@ -72,6 +70,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         delivered: rows the far side confirmed.
         out: rows, requests or objects written there.
         bytes: bytes written there.
+        from_offset: first raw row that counts; above 0 when an earlier life of the run was delivered already.
         status: `balanced`, `open` while under way, `count_lagging` (the platform counts fewer rows than it gave us),
             or `unbalanced`.
     """
@@ -87,6 +86,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     delivered: int = 0
     out: int = 0
     bytes: int = 0
+    from_offset: int = 0
     status: str = "open"
 
     def closed(self, expected: int) -> "Receipt":
@@ -110,20 +110,26 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         stream: index into `Delivery.streams`.
-        offset: next raw row to read (items), or how many documents are done.
-        batch: index of the next batch.
+        offset: next raw row to read.
+        batch: index of the next batch; for documents, how many are done.
         after: last document done, for streams that are continued by name.
+        end: one past the last row, once the platform's counts have settled; None before.
+        expected: what the platform counts, found together with `end`.
         position: what the sink needs to go on, opaque to everybody else.
         receipts: one row per stream begun, in order.
-        unsettled: seconds spent waiting for the platform's counts since the last progress.
-        waits: how often in a row we were too early.
+        waits: how often in a row it was too early.
+        unsettled: seconds waited for the platform's counts in this attempt.
+        timeouts: attempts in a row that ended because the counts did not settle.
     """
 
     stream: int = 0
     offset: int = 0
     batch: int = 0
-    after: str = ""
+    after: str | None = None
+    end: int | None = None
+    expected: int | None = None
     position: dict[str, Any] | None = None
     receipts: tuple[Receipt, ...] = ()
     waits: int = 0
     unsettled: float = 0.0
+    timeouts: int = 0

@@ -5,6 +5,8 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 - `Config`: a pydantic model of the options under `sinks.<name>` (frozen, extra keys forbidden);
 - `Target`: the same for the options a route's target adds (`path`, `table`, …);
 - `TAKES`: which streams it can take, a frozenset out of `items records run log`;
+- `WHOLE`: True if a delivery is one object that is written whole, also when a resurrected run finishes again;
+  False if only the rows added since are wanted then;
 - `connect(config, spool)`: an async context manager that yields the sink.
 
 One sink serves many deliveries at the same time; one writer serves one stream of one delivery.
@@ -149,5 +151,6 @@ class SinkModule(Protocol):
     Config: type[BaseModel]
     Target: type[BaseModel]
     TAKES: frozenset[str]
+    WHOLE: bool
 
     def connect(self, config: Any, spool: Path, /) -> AbstractAsyncContextManager[Sink]: ...

@@ -115,11 +115,18 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """One page of a list of records, in the platform's order; `after` continues it, None ends it."""
+    """One page of a list of records, in the platform's order.
+
+    Attributes:
+        count: how many keys the platform says this page has.
+        after: continues the list; None at its end.
+        at: the platform's clock when it answered, Unix seconds.
+    """
 
     keys: tuple[Key, ...]
     count: int
     after: str | None
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,10 @@ class Source(Protocol):
     accounts: tuple[str, ...]
 
     # the door
+    def admit(self, address: str | None, /) -> None:
+        """Raises Refused (address_forbidden) if webhooks may not come from this address."""
+        ...
+
     def authenticate(self, presented: str | None, /) -> None:
         """Raises Refused (token_missing, token_invalid) unless `presented` is one of the active secrets."""
         ...
@@ -161,8 +172,12 @@ class Source(Protocol):
         """Raises NotFound if the platform does not know the run."""
         ...
 
-    async def named(self, api: Api, run: Run, /) -> Run:
-        """The same run with the names of its program and task; a name we may not see stays empty."""
+    async def actor_name(self, api: Api, actor_id: str, /) -> str:
+        """`owner/name` of a program; empty without an id, or when our token may not see it."""
+        ...
+
+    async def task_name(self, api: Api, task_id: str, /) -> str:
+        """The same of a saved task."""
         ...
 
     async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:

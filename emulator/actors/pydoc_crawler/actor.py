@@ -25,6 +25,7 @@ class Results:
         self.tally = Tally()
         self._api = api
         self._expected = expected
+        self._pushed = 0
         self._batch: list[Item] = []
 
     async def take(self, item: Item) -> None:
@@ -42,7 +43,8 @@ class Results:
         if not batch:
             return
         await self._api.push_items(batch)
-        progress = f"{self.tally.modules} of {self._expected} modules crawled"
+        self._pushed += len(batch)
+        progress = f"{self._pushed} of {self._expected} modules crawled"
         log(progress)
         await self._api.say(progress)
 

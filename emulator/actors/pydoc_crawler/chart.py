@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, MARGIN, HEAD, ROW, FOOT = 760, 28, 86, 30, 46  # pixels
 LABELS, VALUES = 150, 84  # room left and right of the bars
+LONGEST_LABEL = 19  # characters
 INK, FAINT, GRID, BAR, BIGGEST_BAR = "#1b2733", "#66788a", "#e3e9ef", "#7fb2dd", "#1f6fb2"
 FONT = "ui-sans-serif, system-ui, 'Helvetica Neue', Arial, sans-serif"
 
@@ -38,7 +39,7 @@ def _bar(index: int, name: str, size: int, longest: int) -> str:
     return "".join(
         [
             f"<g><title>{escape(name)}: {size:,} bytes</title>",
-            _text(left - 10, top + 19, name, size=13, fill=INK, anchor="end"),
+            _text(left - 10, top + 19, _short(name), size=13, fill=INK, anchor="end"),
             f'<rect x="{left}" y="{top + 5}" width="{length}" height="{ROW - 10}" rx="3" fill="{fill}"/>',
             _text(left + length + 8, top + 19, _readable(size), size=12, fill=FAINT),
             "</g>",
@@ -56,6 +57,10 @@ def _text(x: float, y: float, text: str, *, size: int, fill: str, weight: int = 
         f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
 
 
 def _readable(size: int) -> str:

@@ -22,6 +22,7 @@ from .pydoc_page import PydocPage
 Item = dict[str, Any]
 Take = Callable[[Item], Awaitable[None]]
 PIECE = 65536  # bytes
+NO_LIMIT = aiohttp.ClientTimeout(total=None)  # `fetch` has its own
 
 
 def module_names(most: int) -> list[str]:
@@ -32,7 +33,7 @@ def module_names(most: int) -> list[str]:
 
 async def crawl_index(folder: Path, page_timeout: float) -> list[str]:
     """Names on the server's index page: everything this Python can import. Empty if the page is lost."""
-    async with doc_server(folder) as url, aiohttp.ClientSession() as session:
+    async with doc_server(folder) as url, aiohttp.ClientSession(timeout=NO_LIMIT) as session:
         try:
             return (await fetch(session, f"{url}index.html", page_timeout)).listed_modules
         except PageLost:
@@ -48,7 +49,7 @@ async def crawl(names: Sequence[str], *, servers: int, folder: Path, page_timeou
     """
     shares = [names[first::servers] for first in range(servers)]
     try:
-        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        async with aiohttp.ClientSession(timeout=NO_LIMIT) as session, asyncio.TaskGroup() as group:
             for share in filter(None, shares):
                 group.create_task(_crawl_share(session, deque(share), folder, page_timeout, take))
     except BaseExceptionGroup as failed:
@@ -85,7 +86,7 @@ async def fetch(session: aiohttp.ClientSession, url: str, page_timeout: float) -
     """
     page = PydocPage()
     try:
-        async with asyncio.timeout(page_timeout), session.get(url, timeout=None) as response:
+        async with asyncio.timeout(page_timeout), session.get(url) as response:
             async for piece in response.content.iter_chunked(PIECE):
                 page.feed_bytes(piece)
     except TimeoutError:

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from .failures import InputRefused
+
+LEAST_TIMEOUT = 0.0001  # seconds; in effect: no page arrives in time
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,21 @@ def parse_input(record: object) -> CrawlInput:
     if not isinstance(record, Mapping):
         raise InputRefused("the input is not a JSON object")
     return CrawlInput(
-        max_modules=_whole(record, "maxModules", CrawlInput.max_modules, least=0),
-        concurrency=_whole(record, "concurrency", CrawlInput.concurrency, least=1),
-        page_timeout=_positive(record, "pageTimeoutSecs", CrawlInput.page_timeout),
+        max_modules=_whole(record, "maxModules", CrawlInput.max_modules, range(10_000)),
+        concurrency=_whole(record, "concurrency", CrawlInput.concurrency, range(1, 17)),
+        page_timeout=_seconds(record, "pageTimeoutSecs", CrawlInput.page_timeout),
     )
 
 
-def _whole(record: Mapping[str, object], field: str, default: int, *, least: int) -> int:
+def _whole(record: Mapping[str, object], field: str, default: int, allowed: range) -> int:
     value = record.get(field, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputRefused(f"{field} is not a whole number of {least} or more")
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        raise InputRefused(f"{field} is not a whole number from {allowed[0]} to {allowed[-1]}")
     return value
 
 
-def _positive(record: Mapping[str, object], field: str, default: float) -> float:
+def _seconds(record: Mapping[str, object], field: str, default: float) -> float:
     value = record.get(field, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-        raise InputRefused(f"{field} is not a number of seconds above 0")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST_TIMEOUT <= value < inf:
+        raise InputRefused(f"{field} is not a number of seconds of {LEAST_TIMEOUT} or more")
     return float(value)

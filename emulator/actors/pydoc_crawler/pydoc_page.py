@@ -8,7 +8,7 @@ a method one with a `-` inside; the module's docstring is the first `span.code` 
 import codecs
 from html.parser import HTMLParser
 
-VOID_LINKS = frozenset({"index.html", "topics.html", "keywords.html"})  # the bar on top of every page
+NAVIGATION = frozenset({"index.html", "topics.html", "keywords.html"})  # the bar on top of every page
 
 
 class PydocPage(HTMLParser):
@@ -101,7 +101,7 @@ class PydocPage(HTMLParser):
     def _take_anchor(self, attributes: dict[str, str | None]) -> None:
         if name := attributes.get("name"):
             self._anchors[name] = None
-        if (link := attributes.get("href")) and link not in VOID_LINKS:
+        if (link := attributes.get("href")) and link not in NAVIGATION:
             self.links.append(link)
 
     def _seek_synopsis(self, tag: str, css_class: str | None) -> None:

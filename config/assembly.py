@@ -1,0 +1,242 @@
+"""Puts a checked document together: sources, sinks, routes and their targets."""
+
+import re
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, cast
+
+from config import plugins
+from config.checking import Checker, nearest
+from config.contracts.delivery import Send
+from config.contracts.errors import ConfigInvalid
+from config.contracts.sink import SinkModule
+from config.contracts.source import Source
+from config.document import KeyPath
+from config.route import UNMATCHED, Read, Route, SinkSpec, Target, When
+from config.shapes import (
+    NAME_ADVICE,
+    NAME_PATTERN,
+    DefaultsShape,
+    PaceShape,
+    RouteShape,
+    SinkShape,
+    SourceShape,
+    TargetShape,
+    UnmatchedShape,
+    pace,
+)
+
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
+_EACH_DATASET = re.compile(r"\{[{%].*\bdataset\b", re.DOTALL)
+
+
+class Assembly:
+    """One document on its way to routes. Every method says what is wrong to the checker and goes on."""
+
+    def __init__(self, check: Checker) -> None:
+        self.check = check
+        self.defaults = check.model(DefaultsShape, ("defaults",), check.block(("defaults",))) or DefaultsShape()
+        self.modules: dict[str, SinkModule] = {}
+        self.paces: dict[str, PaceShape] = {}
+        self.specs: dict[str, SinkSpec] = {}
+
+    def sources(self) -> dict[str, Source]:
+        """The sources that are right, by name."""
+        found = {name: self.source(name, ("sources", name)) for name in self.names(("sources",))}
+        return {name: source for name, source in found.items() if source}
+
+    def source(self, name: str, path: KeyPath) -> Source | None:
+        common, options = _split(self.check.block(path), SourceShape)
+        self.check.model(SourceShape, path, common)
+        module = self.plugin("config.sources", plugins.SOURCES, common.get("type", name), path)
+        config = self.check.model(module.Config, path, options, _keys(SourceShape)) if module else None
+        if module is None or config is None:
+            return None
+        try:
+            return cast("Source", module.connect(name, config))
+        except (ConfigInvalid, ValueError) as exc:
+            self.check.say(str(exc), path, key=True)
+            return None
+
+    def sinks(self) -> dict[str, SinkSpec]:
+        """The sinks that are right, by name."""
+        for name in self.names(("sinks",)):
+            self.sink(name, ("sinks", name))
+        return self.specs
+
+    def sink(self, name: str, path: KeyPath) -> None:
+        common, options = _split(self.check.block(path), SinkShape)
+        shape = self.check.model(SinkShape, path, common)
+        self.paces[name] = shape or PaceShape()
+        kind = common.get("type", name)
+        loaded = self.plugin("workers.sinks", plugins.SINKS, kind, path)
+        if loaded is None:
+            return
+        module = self.modules[name] = cast("SinkModule", loaded)
+        config = self.check.model(module.Config, path, options, _keys(SinkShape))
+        if config is not None:
+            self.specs[name] = SinkSpec(name, kind, config, module)
+
+    def plugin(self, package: str, group: str, kind: Any, path: KeyPath) -> ModuleType | None:
+        if not isinstance(kind, str):
+            return None
+        try:
+            return plugins.load(package, kind, group)
+        except plugins.PluginMissing as exc:
+            typed = "type" in self.check.block(path)
+            where, message = ((*path, "type"), "") if typed else (path, "without a `type:` the name is the type; ")
+            self.check.say(message + exc.message, where, key=not typed)
+            return None
+
+    def routes(self) -> tuple[Route, ...]:
+        """Every route, in file order; those with mistakes are left out."""
+        paths = self.check.blocks(("routes",))
+        self.unique(paths, lambda path: self.check.block(path).get("name"), "the route name `{}` is used twice")
+        for path in paths:
+            if self.check.block(path).get("name") == UNMATCHED:
+                message = f"`{UNMATCHED}` is the name of the block that takes what no route wants: choose another"
+                self.check.say(message, (*path, "name"))
+        return tuple(route for path in paths if (route := self.route(path)))
+
+    def route(self, path: KeyPath) -> Route | None:
+        block = self.check.block(path)
+        self.name(block.get("name"), (*path, "name"))
+        self.sources_named(path)
+        shape = self.check.model(RouteShape, path, block)
+        if shape is None:
+            self.targets(path, PaceShape(), None, prefer_run=False)
+            return None
+        read = shape.read.read()
+        targets = self.targets(path, shape, read, prefer_run=False)
+        return Route(shape.name, shape.when.when(), shape.final, read, targets)
+
+    def unmatched(self, path: KeyPath) -> Route | None:
+        """The block for runs that no route wants; None without one."""
+        if self.check.value(path) is None:
+            return None
+        shape = self.check.model(UnmatchedShape, path, self.check.block(path))
+        read = Read(dataset=("default",))
+        targets = self.targets(path, shape or PaceShape(), read, prefer_run=True)
+        return Route(UNMATCHED, When(), True, read, targets)
+
+    def targets(self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool) -> tuple[Target, ...]:
+        """The targets under `to:`; `read` is None if the route's own mistakes hide what it reads."""
+        paths = self.check.blocks((*path, "to"))
+        self.unique(paths, self.target_name, "`{}` is used twice in this route: give this one a `name:` of its own")
+        found = (self.target(each, around, read, prefer_run=prefer_run) for each in paths)
+        return tuple(target for target in found if target)
+
+    def target_name(self, path: KeyPath) -> Any:
+        block = self.check.block(path)
+        return block.get("name", block.get("sink"))
+
+    def target(self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool) -> Target | None:
+        common, options = _split(self.check.block(path), TargetShape)
+        self.name(common.get("name"), (*path, "name"))
+        self.sources_named(path)
+        shape = self.check.model(TargetShape, path, common)
+        module = self.module_of(common.get("sink"), (*path, "sink"))
+        own = self.check.model(module.Target, path, options, _keys(TargetShape)) if module else None
+        if shape is None or module is None or own is None or read is None:
+            return None
+        send = self.send(shape, module, read, path, prefer_run=prefer_run)
+        if send is None:
+            return None
+        if send == "items":
+            self.path_names_dataset(read, own, path)
+        batch, retry = pace([shape, around, self.paces[shape.sink], self.defaults])
+        when = shape.when.when() if shape.when else None
+        return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own)
+
+    def module_of(self, sink: Any, path: KeyPath) -> SinkModule | None:
+        defined = self.check.block(("sinks",))
+        if isinstance(sink, str) and sink not in defined:
+            near = nearest(sink, defined)
+            guess = f"did you mean `{near}`? " if near else ""
+            self.check.say(f"no sink `{sink}` is defined: {guess}defined are {', '.join(defined) or 'none'}", path)
+        return self.modules.get(sink) if isinstance(sink, str) else None
+
+    def send(
+        self, shape: TargetShape, module: SinkModule, read: Read, path: KeyPath, *, prefer_run: bool
+    ) -> Send | None:
+        if shape.send:
+            self.sendable(shape.send, shape.sink, module, read, (*path, "send"))
+            return shape.send
+        if "run" in module.TAKES and (prefer_run or not module.TAKES - {"run"}):
+            return "run"
+        both: list[Send] = [stream for stream in read.streams if stream in module.TAKES]
+        if len(both) == 1:
+            return both[0]
+        if both:
+            message = f"this route reads {_words(both)} and `{shape.sink}` takes each: say which with `send: {both[0]}`"
+        else:
+            message = f"`{shape.sink}` takes {_words(module.TAKES)}, but this route reads {_words(read.streams)}"
+        self.check.say(message, (*path, "sink"))
+        return None
+
+    def sendable(self, send: Send, sink: str, module: SinkModule, read: Read, path: KeyPath) -> None:
+        if send not in module.TAKES:
+            self.check.say(f"`{sink}` cannot take {send}: it takes {_words(module.TAKES)}", path)
+        elif send != "run" and send not in read.streams:
+            line = {"items": "dataset: default", "records": 'records: ["*"]', "log": "log_tail: 100"}[send]
+            self.check.say(f"this route reads no {send}: add `{line}` to its `read:`", path)
+
+    def path_names_dataset(self, read: Read, options: Any, path: KeyPath) -> None:
+        template = getattr(options, "path", None)
+        several = len(read.dataset) > 1 or any("*" in alias for alias in read.dataset)
+        if several and template is not None and not _EACH_DATASET.search(str(template)):
+            message = (
+                "this route reads several datasets, which would overwrite each other: put {{ dataset }} into `path`"
+            )
+            self.check.say(message, (*path, "path"))
+
+    def sources_named(self, path: KeyPath) -> None:
+        """Sources that a `when` at `path` names must exist."""
+        known = self.check.block(("sources",))
+        if not known:
+            return
+        for below in ((*path, "when"), (*path, "when", "not")):
+            named = self.check.block(below).get("source", [])
+            for index, source in enumerate(named if isinstance(named, list) else [named]):
+                if isinstance(source, str) and "*" not in source and source not in known:
+                    where = (*below, "source", index) if isinstance(named, list) else (*below, "source")
+                    near = nearest(source, known)
+                    guess = f"did you mean `{near}`? " if near else ""
+                    self.check.say(f"no source `{source}` is defined: {guess}defined are {', '.join(known)}", where)
+
+    def names(self, path: KeyPath) -> list[str]:
+        """The keys of the blocks in the block at `path`, each held against the pattern for names."""
+        found = [str(below[-1]) for below in self.check.blocks(path)]
+        for name in found:
+            self.name(name, (*path, name), key=True)
+        return found
+
+    def name(self, name: Any, path: KeyPath, *, key: bool = False) -> None:
+        if isinstance(name, str) and not _NAME.fullmatch(name):
+            self.check.say(f"`{name}` is no name: {NAME_ADVICE}", path, key=key)
+
+    def unique(self, paths: Iterable[KeyPath], name_of: Callable[[KeyPath], Any], message: str) -> None:
+        seen = set()
+        for path in paths:
+            name = name_of(path)
+            if isinstance(name, str) and name in seen:
+                where = "name" if "name" in self.check.block(path) else "sink"
+                self.check.say(message.format(name), (*path, where))
+            seen.add(str(name))
+
+
+def _split(block: dict[str, Any], shape: type[PaceShape] | type[SourceShape]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A block's common keys, and the others."""
+    common = _keys(shape)
+    return (
+        {key: value for key, value in block.items() if key in common},
+        {key: value for key, value in block.items() if key not in common},
+    )
+
+
+def _keys(shape: type[PaceShape] | type[SourceShape]) -> set[str]:
+    return {info.alias or name for name, info in shape.model_fields.items()}
+
+
+def _words(streams: Iterable[str]) -> str:
+    return ", ".join(sorted(streams))

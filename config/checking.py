@@ -1,0 +1,296 @@
+"""Holds parts of a document against pydantic models, and says every mistake in the file's own words and places."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from config.contracts.errors import ConfigInvalid
+from config.contracts.problem import Problem
+from config.document import Document, KeyPath, descend, holds, written
+from config.environment import Environment, fill
+from config.units import NotAnAmount, octets, seconds
+
+M = TypeVar("M", bound=BaseModel)
+
+#: words people bring along from other tools
+_SAME = {
+    "on": "when",
+    "if": "when",
+    "filter": "when",
+    "trigger": "when",
+    "targets": "to",
+    "destinations": "to",
+    "outputs": "to",
+    "actors": "actor",
+    "tasks": "task",
+    "statuses": "status",
+    "datasets": "dataset",
+    "record": "records",
+    "log": "log_tail",
+    "retries": "retry",
+    "destination": "sink",
+    "secret": "secrets",
+}
+_KINDS = {
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+_SHORTEST_SECRET = 6
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that `word` was probably meant to be."""
+    words = list(known)
+    if _SAME.get(word) in words:
+        return _SAME[word]
+    lowered = {known_word.lower(): known_word for known_word in words}
+    near = difflib.get_close_matches(word.lower(), lowered, n=1)
+    return lowered[near[0]] if near else None
+
+
+class Checker:
+    """Collects what is wrong with one document. It never stops at the first mistake."""
+
+    def __init__(self, document: Document, environment: Environment) -> None:
+        self.document = document
+        self.filled = fill(document.value, environment)
+        self.problems = list(document.problems)
+        self.warnings: list[Problem] = []
+        self.secrets: set[str] = set()
+        self.broken = document.broken | set(self.filled.failed)
+        self._tell_unfilled()
+
+    def say(self, message: str, path: KeyPath, *, key: bool = False) -> None:
+        """Add a mistake, unless one was told already for the same value or something it is part of."""
+        problem = self._problem(self._unfilled(message, path), path, key)
+        told = any(path[:end] in self.broken for end in range(len(path) + 1))
+        if not told and problem not in self.problems:
+            self.problems.append(problem)
+
+    def warn(self, message: str, path: KeyPath) -> None:
+        self.warnings.append(self._problem(message, path, key=False))
+
+    def finish(self) -> None:
+        """Raises ConfigInvalid with every mistake, in file order."""
+        if self.problems:
+            raise ConfigInvalid(sorted(self.problems, key=lambda problem: (problem.line, problem.column)))
+
+    def value(self, path: KeyPath) -> Any:
+        """The filled value there; None if there is none."""
+        return descend(self.filled.value, path)
+
+    def block(self, path: KeyPath) -> dict[str, Any]:
+        """The mapping there; empty if it is something else, which the shape around it complains about."""
+        value = self.value(path)
+        return value if isinstance(value, dict) else {}
+
+    def blocks(self, path: KeyPath) -> list[KeyPath]:
+        """The paths of the mappings in the mapping or list there; what else is in it, the shape complains about."""
+        value = self.value(path)
+        steps: Iterable[str | int] = value if isinstance(value, dict) else range(len(value or ()))
+        return [(*path, step) for step in steps if isinstance(value[step], dict)]
+
+    def model(self, model: type[M], path: KeyPath, value: Any, siblings: Collection[str] = ()) -> M | None:
+        """`value`, all or part of what stands at `path`, as an instance of `model`; None if it does not fit.
+
+        `siblings` are keys that may stand beside it though the model does not know them.
+        """
+        try:
+            instance = model.model_validate(value)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False)
+            unknown = {error["loc"] for error in errors if error["type"] == "extra_forbidden"}
+            for where, error in self._innermost(path, errors):
+                self._tell(model, where, error, siblings, unknown)
+            return None
+        self._note_secrets(instance)
+        return instance
+
+    def _problem(self, message: str, path: KeyPath, key: bool) -> Problem:
+        return Problem(message, self.document.file, *self.document.place(path, key=key), written(path))
+
+    def _tell_unfilled(self) -> None:
+        told = set()
+        for path, failures in self.filled.failed.items():
+            for failure in failures:
+                if failure.what not in told:
+                    self.problems.append(self._problem(str(failure), path, key=False))
+                told.add(failure.what)
+
+    def _innermost(self, base: KeyPath, errors: Iterable[ErrorDetails]) -> list[tuple[KeyPath, ErrorDetails]]:
+        """Each error with its path, without those around another: they say why other members of a union fail."""
+        placed = [(self._resolved(base, error), error) for error in errors]
+        paths = [path for path, _ in placed]
+        return [(at, error) for at, error in placed if not any(at == path[: len(at)] != path for path in paths)]
+
+    def _resolved(self, base: KeyPath, error: ErrorDetails) -> KeyPath:
+        """The path of an error: steps of its location that the file does not have are names of union members."""
+        path = base
+        for part in error["loc"]:
+            if holds(self.document.at(path), part):
+                path = (*path, part)
+        return (*path, error["loc"][-1]) if error["type"] == "missing" else path
+
+    def _tell(
+        self,
+        model: type[BaseModel],
+        path: KeyPath,
+        error: ErrorDetails,
+        siblings: Collection[str],
+        unknown: Collection[KeyPath],
+    ) -> None:
+        loc = error["loc"]
+        if error["type"] == "extra_forbidden":
+            known = {*_keys(model, loc[:-1]), *(siblings if len(loc) == 1 else ())}
+            self.say(_unknown_key(str(loc[-1]), known), path, key=True)
+        elif error["type"] != "missing":
+            self.say(self._wrong_value(error, path) + _example(model, loc), path)
+        elif not nearest(str(loc[-1]), (str(other[-1]) for other in unknown if other[:-1] == loc[:-1])):
+            message = f"`{loc[-1]}` is required{self._meant(model, loc, path[:-1], siblings)}"
+            self.say(message + _example(model, loc), path, key=True)
+
+    def _meant(self, model: type[BaseModel], loc: KeyPath, path: KeyPath, siblings: Collection[str]) -> str:
+        """A guess at which key beside it was meant to be the one that is missing."""
+        beside = self.document.at(path)
+        known = {*_keys(model, loc[:-1]), *siblings}
+        near = nearest(str(loc[-1]), set(beside) - known) if isinstance(beside, dict) else None
+        return f": is it what `{near}` was meant to be?" if near else ""
+
+    def _wrong_value(self, error: ErrorDetails, path: KeyPath) -> str:
+        as_written = self.document.at(path)
+        cause = error.get("ctx", {}).get("error")
+        if isinstance(cause, NotAnAmount):
+            return f"`{as_written}` is {cause}"
+        if error["type"] == "literal_error":
+            return _not_one_of(as_written, error)
+        if kind := _KINDS.get(error["type"]):
+            return f"must be {kind}, not {_kind(as_written)}"
+        if error["type"] == "too_short":
+            return "must not be empty"
+        return _said(error["msg"], as_written)
+
+    def _unfilled(self, message: str, path: KeyPath) -> str:
+        """A message may repeat what stands at `path`: put the references back for the values, which may be secret."""
+        for place, pairs in self.filled.used.items():
+            if place[: len(path)] == path:
+                for reference, value in pairs:
+                    message = _put_back(message, value, reference)
+        return message
+
+    def _note_secrets(self, instance: BaseModel) -> None:
+        whole = set(_secrets_in(instance))
+        parts = {value for pairs in self.filled.used.values() for _, value in pairs}
+        found = whole | {part for part in parts if any(part in secret for secret in whole)}
+        self.secrets |= {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def _put_back(message: str, value: str, reference: str) -> str:
+    """`reference` for `value`: wherever it occurs, or as a whole word only if it is so short that it may be chance."""
+    if len(value) >= _SHORTEST_SECRET:
+        return message.replace(value, reference)
+    return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", lambda _: reference, message) if value else message
+
+
+def _unknown_key(key: str, known: Collection[str]) -> str:
+    near = nearest(key, known)
+    guess = f"did you mean `{near}`? " if near else ""
+    return f"there is no key `{key}` here: {guess}known are {', '.join(sorted(known)) or 'none'}"
+
+
+def _said(message: str, as_written: Any) -> str:
+    """pydantic's words, or those of a validator, in our manner; a bound gets the unit the amount was written in."""
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    words = words.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    return words[:1].lower() + words[1:] + (_unit(as_written) if words.startswith("must be") else "")
+
+
+def _unit(as_written: Any) -> str:
+    for amount, unit in ((seconds, " seconds"), (octets, " bytes")):
+        with suppress(NotAnAmount):
+            return unit if isinstance(as_written, str) and amount(as_written) is not None else ""
+    return ""
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}` (in quotes it would be text)"
+    if isinstance(value, int | float):
+        return f"the number {value} (in quotes it would be text)"
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "text"
+
+
+def _not_one_of(as_written: Any, error: ErrorDetails) -> str:
+    expected = str(error.get("ctx", {}).get("expected", "")).replace("'", "`")
+    near = nearest(str(as_written), expected.replace("`", "").replace(" or ", ", ").split(", "))
+    guess = f"; did you mean `{near}`?" if near else ""
+    return f"must be {expected}, not `{as_written}`{guess}"
+
+
+def _keys(model: type[BaseModel], loc: KeyPath) -> list[str]:
+    """The keys a model takes at a place inside it."""
+    return [info.alias or name for found in _models(model, loc) for name, info in found.model_fields.items()]
+
+
+def _example(model: type[BaseModel], loc: KeyPath) -> str:
+    """The example of the innermost field on the way that has one."""
+    found = ""
+    for end in range(1, len(loc) + 1):
+        for info in _fields(model, loc[:end]):
+            found = str(info.examples[0]) if info.examples else found
+    return f" · Example: `{found}`" if found else ""
+
+
+def _models(model: type[BaseModel], loc: KeyPath) -> list[type[BaseModel]]:
+    models = [model]
+    for end in range(1, len(loc) + 1):
+        if infos := list(_fields(model, loc[:end])):
+            models = [inner for info in infos for inner in _models_in(info.annotation)]
+    return models
+
+
+def _fields(model: type[BaseModel], loc: KeyPath) -> list[FieldInfo]:
+    """The fields that the last step of `loc` names; a step that is an index or a union's member names none."""
+    return [
+        info
+        for found in _models(model, loc[:-1])
+        for name, info in found.model_fields.items()
+        if (info.alias or name) == loc[-1]
+    ]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+
+
+def _secrets_in(value: Any) -> Iterable[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, SecretBytes):
+        yield value.get_secret_value().decode(errors="replace")
+    elif isinstance(value, BaseModel):
+        for _, inner in value:
+            yield from _secrets_in(inner)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _secrets_in(inner)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for inner in value:
+            yield from _secrets_in(inner)

@@ -1,0 +1,187 @@
+"""How every process logs: one wide line per thing that happened, to stderr, with secrets masked.
+
+`json` writes one object a line for machines, `console` one readable line for people. Lines of the libraries we stand
+on (uvicorn, arq, aiohttp) go through the same chain, so nothing reaches the stream unmasked.
+"""
+
+import json
+import logging
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+
+#: shorter ones would blank out half of every line; a secret worth the name is longer
+SHORTEST = 4
+
+#: a field of one of these names never shows its value, unless that is a plain number
+PRIVATE = re.compile(
+    r".*(?:authorization|cookie|passwd|password|secret|signature|token|api[-_]?key|access[-_]?key)s?", re.IGNORECASE
+)
+
+#: what looks like a secret though nobody told us about it; the named groups are kept, what follows them is not
+PATTERNS = re.compile(
+    r"(?P<header>\b(?:proxy-)?authorization['\"]?\s*[:=,]\s*b?['\"]?(?:(?:bearer|basic|token)\s+)?|\bbearer\s+)[^\s'\",]+"
+    r"|(?P<query>[?&;](?:[a-z_-]*(?:token|signature|credential)|sig|api[-_]?key|secret|password)=)[^\s'\"&<>#]+"
+    r"|(?P<userinfo>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@?#]*:)[^\s/]+(?=@)"
+    r"|(?P<platform>\bapify_(?:api|proxy)_)\w+",
+    re.IGNORECASE,
+)
+KEPT = r"\g<header>\g<query>\g<userinfo>\g<platform>" + MASK
+
+#: what could move the cursor, start a line or turn text around on a terminal (CWE-117)
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+#: libraries that say more than we want to read, and the least level we take from them
+CHATTER = {
+    "arq": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "aiohttp.access": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+
+
+class Mask:
+    """Takes secrets out of text and of whatever a log line carries."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, also as they look inside a URL, inside JSON and in a repr."""
+        for secret in secrets:
+            spellings = {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+            self._known |= {spelling for spelling in spellings if len(spelling) >= SHORTEST}
+        longest_first = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def text(self, text: str) -> str:
+        if self._pattern:
+            text = self._pattern.sub(MASK, text)
+        return PATTERNS.sub(KEPT, text)
+
+    def value(self, value: Any) -> Any:
+        """The same value made of JSON's types, without secrets."""
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.field(str(key), inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.value(inner) for inner in value]
+        if isinstance(value, bytes | bytearray):
+            return self.text(bytes(value).decode("utf-8", "backslashreplace"))
+        return self.text(str(value))
+
+    def field(self, name: str, value: Any) -> Any:
+        hidden = value and not isinstance(value, int | float) and PRIVATE.fullmatch(name)
+        return MASK if hidden else self.value(value)
+
+    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        return {name: self.field(name, value) for name, value in line.items()}
+
+
+_mask = Mask()
+
+
+def add_secret(*secrets: str) -> None:
+    """Mask these in every line from now on, wherever they turn up. Those under four characters are left alone."""
+    _mask.add(secrets)
+
+
+def masked(text: str) -> str:
+    """The text as a log would show it, for everything else that prints."""
+    return _mask.text(text)
+
+
+def configure(
+    level: str = "info",
+    format: Literal["auto", "json", "console"] = "auto",
+    secrets: Iterable[str] = (),
+    *,
+    stream: TextIO | None = None,
+) -> None:
+    """Set logging up for this process; may be called again.
+
+    Args:
+        level: least level that is written: `debug`, `info`, `warning` or `error`.
+        format: `auto` is `console` on a terminal and `json` elsewhere.
+        secrets: see `add_secret`.
+        stream: where lines go; stderr unless told.
+    """
+    _mask.add(secrets)
+    out = stream or sys.stderr
+    least = logging.getLevelNamesMapping()[level.upper()]
+    people = format == "console" or (format == "auto" and out.isatty())
+    ending = _for_people(out.isatty()) if people else _for_machines()
+    structlog.configure(
+        processors=[*_shared(), *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries(least, ending, out)
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+
+
+def _for_machines() -> list[Processor]:
+    return [structlog.processors.format_exc_info, _mask, _ordered, structlog.processors.JSONRenderer()]
+
+
+def _for_people(colors: bool) -> list[Processor]:
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=24, sort_keys=False)
+    return [structlog.processors.format_exc_info, _mask, _harmless, renderer]
+
+
+def _ordered(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Time, level and event first, where the eye looks for them."""
+    first = {name: line.pop(name) for name in ("time", "level", "event") if name in line}
+    return {**first, **line}
+
+
+def _harmless(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Nothing in a line can look like another line, nor steer the terminal. A traceback keeps its lines, indented."""
+    traceback = line.pop("exception", None)
+    clean: EventDict = {name: escaped(value) if isinstance(value, str) else value for name, value in line.items()}
+    if traceback is not None:
+        clean["exception"] = "\n".join("    " + escaped(each) for each in str(traceback).split("\n"))
+    return clean
+
+
+def escaped(text: str) -> str:
+    """The text with control and direction characters written out, as in `\\x1b`."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _route_libraries(least: int, ending: list[Processor], out: TextIO) -> None:
+    """Standard-library logging takes the same way; what was set up before is replaced."""
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(least)
+    for name, quiet in CHATTER.items():
+        logging.getLogger(name).setLevel(max(least, quiet))
+    # its lines are paths, and a path may hold a token
+    logging.getLogger("uvicorn.access").disabled = True

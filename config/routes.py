@@ -1,0 +1,137 @@
+"""runrelay.yaml → RouteTable. A file with any mistake loads nothing, and says all its mistakes at once."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from config.assembly import Assembly
+from config.checking import Checker
+from config.contracts.problem import Problem
+from config.contracts.source import Source
+from config.document import Document, KeyPath, read
+from config.environment import Environment
+from config.route import UNMATCHED, Route, SinkSpec, When
+from config.shapes import FileShape
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRoute:
+    """A route as a delivery was planned with it, and the sinks it uses."""
+
+    route: Route
+    sinks: dict[str, SinkSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Everything one runrelay.yaml says.
+
+    Attributes:
+        sources, sinks: by name, in file order.
+        routes: in file order, which is the order of matching.
+        unmatched: takes the runs that no route wants; None if the file has no such block.
+        history_seconds: how long delivered work is remembered.
+        warnings: what is allowed but probably not meant.
+        secrets: values that must never be shown: those of secret options, whole and as filled in.
+        environment: what `${…}` was filled from.
+    """
+
+    sources: dict[str, Source]
+    sinks: dict[str, SinkSpec]
+    routes: tuple[Route, ...]
+    unmatched: Route | None
+    history_seconds: float
+    warnings: tuple[Problem, ...]
+    secrets: frozenset[str] = field(repr=False)
+    environment: Environment = field(repr=False)
+    documents: Mapping[str, bytes] = field(repr=False)
+
+    def document(self, route: Route) -> bytes:
+        """Canonical JSON of the route with its sinks and the defaults, `${…}` unfilled: equal meaning, equal bytes."""
+        return self.documents[route.name]
+
+    def restore(self, document: bytes) -> RestoredRoute:
+        """`restore` with this table's environment."""
+        return restore(document, self.environment)
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> RouteTable:
+    """Read a routes file; `environ` stands in for the process's environment.
+
+    Raises ConfigInvalid with every problem, in file order.
+    """
+    environment = Environment.beside(path, environ)
+    document = read(path)
+    check = Checker(document, environment)
+    check.model(FileShape, (), check.value(()))
+    assembly = Assembly(check)
+    sources, sinks = assembly.sources(), assembly.sinks()
+    routes, unmatched = assembly.routes(), assembly.unmatched((UNMATCHED,))
+    check.finish()
+    _warn(check, routes, unmatched, sinks)
+    return RouteTable(
+        sources=sources,
+        sinks=sinks,
+        routes=routes,
+        unmatched=unmatched,
+        history_seconds=assembly.defaults.history.keep,
+        warnings=tuple(check.warnings),
+        secrets=frozenset(check.secrets),
+        environment=environment,
+        documents=_documents(document, routes, unmatched),
+    )
+
+
+def restore(document: bytes, environ: Mapping[str, str] | Environment | None = None) -> RestoredRoute:
+    """The route of a document, with `${…}` filled from `environ`; by default from the process's environment as it is
+    now and a `.env` in the working folder.
+
+    Raises ConfigInvalid if a variable, a plugin or an option it was planned with is gone.
+    """
+    if environ is None:
+        environ = Environment.beside(Path("runrelay.yaml"))
+    elif not isinstance(environ, Environment):
+        environ = Environment(environ)
+    check = Checker(Document("", json.loads(document)), environ)
+    assembly = Assembly(check)
+    sinks = assembly.sinks()
+    path: KeyPath = ("route",)
+    route = assembly.route(path) if "name" in check.block(path) else assembly.unmatched(path)
+    check.finish()
+    assert route is not None, "a route without problems is a route"
+    return RestoredRoute(route, sinks)
+
+
+def _documents(document: Document, routes: tuple[Route, ...], unmatched: Route | None) -> dict[str, bytes]:
+    found = {route.name: _canonical(document, route, ("routes", index)) for index, route in enumerate(routes)}
+    if unmatched:
+        found[UNMATCHED] = _canonical(document, unmatched, (UNMATCHED,))
+    return found
+
+
+def _canonical(document: Document, route: Route, path: KeyPath) -> bytes:
+    used = {target.sink for target in route.to}
+    said: dict[str, Any] = {
+        "version": document.at(("version",)),
+        "defaults": document.at(("defaults",)) or {},
+        "sinks": {name: sink for name, sink in document.at(("sinks",)).items() if name in used},
+        "route": document.at(path),
+    }
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _warn(check: Checker, routes: tuple[Route, ...], unmatched: Route | None, sinks: Mapping[str, SinkSpec]) -> None:
+    final: dict[When, str] = {}
+    for index, route in enumerate(routes):
+        taker = final.get(route.when) or final.get(When())
+        if taker:
+            message = f"no run ever gets here: `{taker}` above is final and takes every run this route wants"
+            check.warn(message, ("routes", index))
+        if route.final:
+            final.setdefault(route.when, route.name)
+    used = {target.sink for route in (*routes, *((unmatched,) if unmatched else ())) for target in route.to}
+    for name in sinks:
+        if name not in used:
+            check.warn("no route uses this sink", ("sinks", name))

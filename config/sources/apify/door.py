@@ -1,0 +1,74 @@
+"""Apify's webhooks: what a body means. Only the run id in it is believed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from config.contracts.errors import Refused
+from config.contracts.event import Event, Ignored, Test, event_id
+from config.contracts.kinds import Kind
+
+DISPATCH_HEADER = "x-apify-webhook-dispatch-id"
+#: Kinds that never mean that a run has ended (Apify: "Event types for webhooks"). Unknown ones are taken.
+NEVER_TERMINAL = frozenset(
+    {"ACTOR.RUN.CREATED", "ACTOR.RUN.RESURRECTED"}
+    | {f"ACTOR.BUILD.{what}" for what in ("CREATED", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")}
+)
+TEST = "TEST"
+_RUN_ID = re.compile(r"[A-Za-z0-9]{1,64}\Z")
+_KIND = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_DISPATCH = re.compile(r"[\x21-\x7e]{1,128}\Z")
+
+
+def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], body: bytes) -> Event | Ignored | Test:
+    """See `Source.parse`. The body may be of any template; a run id must stand at one of the paths."""
+    fields = _decode(body)
+    kind = _text(fields.get("eventType"), _KIND)
+    if kind == TEST:
+        return Test()
+    if kind in NEVER_TERMINAL:
+        return Ignored(kind)
+    dispatch = _text(headers.get(DISPATCH_HEADER), _DISPATCH) or None
+    return Event(
+        id=event_id(source, dispatch, body),
+        source=source,
+        run_id=_run_id(fields, run_id_paths),
+        kind=kind,
+        body=body,
+    )
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(Kind.REQUEST_INVALID, "the body is not JSON in UTF-8; check the payload template") from None
+    if not isinstance(fields, dict):
+        raise Refused(Kind.EVENT_INVALID, "the body is not a JSON object; check the payload template")
+    return fields
+
+
+def _run_id(fields: Mapping[str, Any], paths: Sequence[str]) -> str:
+    for path in paths:
+        if run_id := _text(_at(fields, path), _RUN_ID):
+            return run_id
+    raise Refused(
+        Kind.EVENT_INVALID,
+        f"no run id (1-64 letters and digits) at {' or '.join(paths)}; "
+        "put {{resource}} or {{eventData}} into the payload template, or set webhook.run_id",
+    )
+
+
+def _at(fields: Any, path: str) -> Any:
+    for step in path.split("."):
+        if not isinstance(fields, dict):
+            return None
+        fields = fields.get(step)
+    return fields
+
+
+def _text(value: object, pattern: re.Pattern[str]) -> str:
+    """The value if it is text of the given form, else nothing."""
+    return value if isinstance(value, str) and pattern.match(value) else ""

@@ -1,0 +1,56 @@
+"""What `sources.<name>` may say for `type: apify`."""
+
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+
+from config.units import Duration
+
+
+def _is_network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
+Network = Annotated[str, AfterValidator(_is_network)]
+EventPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", examples=["eventData.actorRunId"])]
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Webhook(Options):
+    """How webhooks of this account are recognised."""
+
+    secrets: tuple[SecretStr, ...] = Field(
+        description="Any of them opens the door, two while one replaces the other; empty ones are ignored."
+    )
+    run_id: tuple[EventPath, ...] = Field(
+        ("eventData.actorRunId", "resource.id", "runId"),
+        min_length=1,
+        description="Where the run id may stand in the body; the first path that holds one wins.",
+    )
+    allow_ips: Literal["any", "apify"] | tuple[Network, ...] = Field(
+        "any", description="Addresses webhooks may come from: anybody's, Apify's published ones, or a list of networks."
+    )
+
+
+class SettleOptions(Options):
+    """The platform's counts lag behind its data by 5-10 s: a read ends only when they have settled."""
+
+    quiet: Duration = Field(10.0, description="Time after the finish before a count is believed.")
+    timeout: Duration = Field(90.0, description="Longest wait for the counts in one attempt.")
+
+
+class Config(Options):
+    """One Apify account."""
+
+    token: SecretStr = Field(description="API token; it only ever travels to the API's own host.")
+    webhook: Webhook | None = Field(None, description="How webhooks are recognised.")
+    api_url: HttpUrl = Field(
+        HttpUrl("https://api.apify.com"), description="The platform's base URL, without `/v2`; an emulator's, say."
+    )
+    accounts: tuple[str, ...] = Field((), description="User ids whose runs are ours; default: the token's own.")
+    settle: SettleOptions = SettleOptions()

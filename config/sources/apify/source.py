@@ -1,0 +1,228 @@
+"""One Apify account: both halves of its dialect. Asks through the `Api` it is given, never by itself."""
+
+import fnmatch
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from config.contracts.errors import NotFound, Permanent, Transient, Unauthorized
+from config.contracts.event import Event, Ignored, Test
+from config.contracts.reasons import Reason
+from config.contracts.run import Run
+from config.contracts.sink import Document
+from config.contracts.source import Answer, Api, Count, Key, Keys, Manners, Page, Settle
+from config.sources.apify import door
+from config.sources.apify.options import Config, Webhook
+from config.sources.apify.verdict import clock, verdict
+from config.sources.verify import Addresses, StaticSecrets
+
+#: Run statuses that are final (API reference, ActorJobStatus).
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"})
+#: Records that `*` leaves out: the input, and the bookkeeping of Apify's SDKs and of Crawlee.
+_BOOKKEEPING = ("INPUT*", "__*", "SDK_*", "CRAWLEE_*")
+#: Most bytes of a small JSON answer: a run, a count, a page of keys.
+_SMALL = 8 * 1024 * 1024
+#: Where Apify sends webhooks from (its webhook documentation, "Webhook actions"; static addresses).
+ADDRESSES = (
+    "3.215.64.207",
+    "13.216.80.7",
+    "13.216.180.86",
+    "34.224.107.31",
+    "34.236.208.85",
+    "44.198.219.104",
+    "44.207.71.44",
+    "44.207.141.205",
+    "52.4.20.206",
+    "52.203.255.236",
+)
+_CONSOLE = "https://console.apify.com"
+
+
+def connect(name: str, config: Config) -> "ApifySource":
+    """The source a section of runrelay.yaml describes."""
+    return ApifySource(name, config)
+
+
+class ApifySource:
+    """See `config.contracts.source.Source`."""
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.manners = Manners(
+            base_url=f"{str(config.api_url).rstrip('/')}/v2",
+            token=config.token.get_secret_value(),
+            verdict=verdict,
+            redirect_hosts=("amazonaws.com", "apify.com"),
+        )
+        self.settle = Settle(quiet=config.settle.quiet, timeout=config.settle.timeout)
+        self.accounts = config.accounts
+        self._webhook = config.webhook or Webhook(secrets=())
+        self._addresses = Addresses(_networks(self._webhook.allow_ips))
+        self._secrets = StaticSecrets([secret.get_secret_value() for secret in self._webhook.secrets])
+
+    # the door
+
+    def admit(self, address: str | None, /) -> None:
+        self._addresses.check(address)
+
+    def authenticate(self, presented: str | None, /) -> None:
+        self._secrets.check(presented)
+
+    def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
+        return door.parse(self.name, self._webhook.run_id, headers, body)
+
+    # the API
+
+    async def account(self, api: Api, /) -> str:
+        return str(_data(await api.get("/users/me", most=_SMALL))["id"])
+
+    async def run(self, api: Api, run_id: str, /) -> Run:
+        answer = await api.get(f"/actor-runs/{quote(run_id, safe='')}", most=_SMALL)
+        return self._run(_data(answer))
+
+    def _run(self, fields: dict[str, Any]) -> Run:
+        storages = fields.get("storageIds") or {}
+        finished = fields.get("finishedAt") if fields.get("status") in TERMINAL else None
+        return Run(
+            id=fields["id"],
+            source=self.name,
+            status=fields["status"],
+            terminal=bool(finished),
+            life=finished or "",
+            finished=_seconds(finished),
+            account=fields.get("userId") or "",
+            origin=(fields.get("meta") or {}).get("origin") or "",
+            actor_id=fields.get("actId") or "",
+            task_id=fields.get("actorTaskId") or "",
+            datasets=_storages(storages.get("datasets"), fields.get("defaultDatasetId")),
+            stores=_storages(storages.get("keyValueStores"), fields.get("defaultKeyValueStoreId")),
+            fields=fields,
+        )
+
+    async def actor_name(self, api: Api, actor_id: str, /) -> str:
+        return await self._name(api, "actors", actor_id)
+
+    async def task_name(self, api: Api, task_id: str, /) -> str:
+        return await self._name(api, "actor-tasks", task_id)
+
+    async def _name(self, api: Api, collection: str, thing: str) -> str:
+        if not thing:
+            return ""
+        try:
+            fields = _data(await api.get(f"/{collection}/{quote(thing, safe='')}", most=_SMALL))
+        except (NotFound, Unauthorized):
+            return ""
+        return f"{fields.get('username') or fields.get('userId') or ''}/{fields.get('name') or ''}"
+
+    async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
+        """Rows as stored: no server-side cleaning, so that row numbers stay what they are."""
+        answer = await api.get(
+            f"/datasets/{quote(dataset, safe='')}/items",
+            {"format": "jsonl", "offset": offset, "limit": limit},
+            most=most,
+        )
+        if not answer.headers.get("content-type", "").startswith(("application/jsonl", "application/x-ndjson")):
+            raise Transient(Reason.SOURCE_UNAVAILABLE, "the items are not JSON Lines; is there a proxy in between?")
+        lines = answer.body if not answer.body or answer.body.endswith(b"\n") else answer.body + b"\n"
+        return Page(
+            lines=lines,
+            count=lines.count(b"\n"),
+            scanned=_number(answer, "x-apify-pagination-count"),
+            total=_number(answer, "x-apify-pagination-total"),
+            at=clock(answer.headers),
+        )
+
+    async def count(self, api: Api, dataset: str, /) -> Count:
+        answer = await api.get(f"/datasets/{quote(dataset, safe='')}", most=_SMALL)
+        return Count(rows=int(_data(answer).get("itemCount") or 0), at=clock(answer.headers))
+
+    async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys:
+        params: dict[str, str | int] = {"limit": 1000}
+        if after is not None:
+            params["exclusiveStartKey"] = after
+        answer = await api.get(f"/key-value-stores/{quote(store, safe='')}/keys", params, most=_SMALL)
+        listed = _data(answer)
+        items = listed.get("items") or []
+        return Keys(
+            keys=tuple(Key(store=store, key=item["key"], size=item.get("size")) for item in items),
+            count=int(listed.get("count", len(items))),
+            after=listed.get("nextExclusiveStartKey") if listed.get("isTruncated") else None,
+            at=clock(answer.headers),
+        )
+
+    @asynccontextmanager
+    async def record(self, api: Api, key: Key, /) -> AsyncIterator[Document]:
+        """`attachment` keeps Apify from altering HTML on the way (API reference, Get record)."""
+        path = f"/key-value-stores/{quote(key.store, safe='')}/records/{quote(key.key, safe='')}"
+        async with api.stream(path, {"attachment": "true"}) as answer:
+            yield Document(
+                key=key.key,
+                content_type=answer.headers.get("content-type", "application/octet-stream"),
+                size=key.size,
+                chunks=answer.chunks,
+            )
+
+    async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
+        tail: deque[bytes] = deque(maxlen=lines)
+        rest = b""
+        async with api.stream(f"/actor-runs/{quote(run_id, safe='')}/log") as answer:
+            async for chunk in answer.chunks:
+                *whole, rest = (rest + chunk).split(b"\n")
+                tail.extend(whole)
+        if rest:
+            tail.append(rest)
+        return b"".join(line + b"\n" for line in tail)
+
+    def ordinary(self, key: str, /) -> bool:
+        return not any(fnmatch.fnmatchcase(key, pattern) for pattern in _BOOKKEEPING)
+
+    # what people see
+
+    def describe(self, run: Run, /) -> Mapping[str, Any]:
+        return {
+            "run": {**run.fields, "console_url": f"{_CONSOLE}/view/runs/{run.id}"},
+            "actor": {"id": run.actor_id, "name": run.actor},
+            "task": {"id": run.task_id, "name": run.task},
+        }
+
+
+def _networks(allowed: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(allowed, tuple):
+        return allowed
+    return ADDRESSES if allowed == "apify" else ()
+
+
+def _data(answer: Answer) -> dict[str, Any]:
+    """The object under `data`. Anything else is a proxy's page or half an answer: worth another try."""
+    try:
+        data = msgspec.json.decode(answer.body)["data"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        data = None
+    if not isinstance(data, dict):
+        raise Transient(Reason.SOURCE_UNAVAILABLE, "the platform's answer is not the JSON its reference promises")
+    return data
+
+
+def _number(answer: Answer, header: str) -> int:
+    text = answer.headers.get(header, "")
+    if not text.isdecimal():
+        raise Transient(Reason.SOURCE_UNAVAILABLE, f"the platform's answer lacks the number in {header}")
+    return int(text)
+
+
+def _seconds(moment: str | None) -> float:
+    if not moment:
+        return 0.0
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        raise Permanent(Reason.SOURCE_REFUSED, "finishedAt of the run is not a time") from None
+
+
+def _storages(aliases: Mapping[str, str] | None, default: str | None) -> dict[str, str]:
+    return {**({"default": default} if default else {}), **(aliases or {})}

@@ -1,0 +1,80 @@
+"""Webhooks and their dispatches (Apify API, "Webhooks", "Webhook dispatches")."""
+
+from starlette.responses import Response
+
+from emulator.api.call import Call, Endpoint, data
+from emulator.bodies import json_object
+from emulator.documents import Document, Filter, shown
+from emulator.errors import not_found
+from emulator.webhooks import parse_lasting
+
+
+def endpoints() -> list[Endpoint]:
+    """`/v2/webhooks` and `/v2/webhook-dispatches`."""
+    return [
+        Endpoint("/v2/webhooks", {"GET": list_webhooks, "POST": create}),
+        Endpoint("/v2/webhooks/{webhook}", {"GET": show, "PUT": update, "DELETE": delete}),
+        Endpoint("/v2/webhooks/{webhook}/test", {"POST": test}),
+        Endpoint("/v2/webhooks/{webhook}/dispatches", {"GET": list_own_dispatches}),
+        Endpoint("/v2/webhook-dispatches", {"GET": list_dispatches}),
+        Endpoint("/v2/webhook-dispatches/{dispatch}", {"GET": show_dispatch}),
+    ]
+
+
+def _webhook(call: Call) -> Document:
+    return call.platform.webhooks.get(call.path("webhook"))
+
+
+async def list_webhooks(call: Call) -> Response:
+    """`GET /v2/webhooks`."""
+    return data(call.platform.documents.page("webhook", call.query))
+
+
+async def create(call: Call) -> Response:
+    """`POST /v2/webhooks`."""
+    body = await json_object(call.request, call.platform.settings.max_request_bytes)
+    return data(call.platform.webhooks.add(parse_lasting(body)), 201)
+
+
+async def show(call: Call) -> Response:
+    """`GET /v2/webhooks/{id}`."""
+    return data(_webhook(call))
+
+
+async def update(call: Call) -> Response:
+    """`PUT /v2/webhooks/{id}`: only the given fields change."""
+    body = await json_object(call.request, call.platform.settings.max_request_bytes)
+    return data(call.platform.webhooks.update(_webhook(call), body))
+
+
+async def delete(call: Call) -> Response:
+    """`DELETE /v2/webhooks/{id}`."""
+    call.platform.webhooks.delete(_webhook(call)["id"])
+    return Response(status_code=204)
+
+
+async def test(call: Call) -> Response:
+    """`POST /v2/webhooks/{id}/test`."""
+    return data(shown(call.platform.dispatches.test(_webhook(call))), 201)
+
+
+async def list_own_dispatches(call: Call) -> Response:
+    """`GET /v2/webhooks/{id}/dispatches`."""
+    return _page(call, Filter().add("owner=?", _webhook(call)["id"]))
+
+
+async def list_dispatches(call: Call) -> Response:
+    """`GET /v2/webhook-dispatches`."""
+    return _page(call, None)
+
+
+async def show_dispatch(call: Call) -> Response:
+    """`GET /v2/webhook-dispatches/{id}`."""
+    if dispatch := call.platform.documents.get("dispatch", call.path("dispatch")):
+        return data(shown(dispatch))
+    raise not_found("Webhook dispatch")
+
+
+def _page(call: Call, where: Filter | None) -> Response:
+    page = call.platform.documents.page("dispatch", call.query, where)
+    return data({**page, "items": [shown(dispatch) for dispatch in page["items"]]})

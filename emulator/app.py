@@ -1,0 +1,103 @@
+"""The emulator as a Starlette app."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, unquote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.api import actors, datasets, logs, queues, runs, stores, webhooks
+from emulator.api.call import error_answer, routes
+from emulator.errors import ApiError
+from emulator.platform import Platform
+from emulator.scenarios import Delay, Duplicate, Lose, Scenario
+from emulator.settings import EmulatorSettings
+
+_METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"}
+
+
+def create_app(settings: EmulatorSettings) -> Starlette:
+    """The app; its lifespan starts and stops everything, running Actors included.
+
+    `app.state.platform` is the emulator behind it, for tests. Raises: EmulatorError if its Actors cannot be loaded.
+    """
+    platform = Platform(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await platform.start()
+        try:
+            yield
+        finally:
+            await platform.stop()
+
+    endpoints = [
+        *actors.endpoints(),
+        *runs.endpoints(),
+        *logs.standalone(runs.by_id),
+        *datasets.standalone(),
+        *stores.standalone(),
+        *queues.standalone(),
+        *webhooks.endpoints(),
+    ]
+    app = Starlette(
+        routes=routes(platform, endpoints),
+        lifespan=lifespan,
+        middleware=[Middleware(Faults, scenario=settings.scenario), Middleware(Door)],
+        exception_handlers={ApiError: _api_error, HTTPException: _no_such_page, Exception: _bug},
+    )
+    app.router.redirect_slashes = False
+    app.state.platform = platform
+    return app
+
+
+class Faults:
+    """Acts out the HTTP faults of a scenario."""
+
+    def __init__(self, app: ASGIApp, scenario: Scenario) -> None:
+        self._app, self._scenario = app, scenario
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        action = None
+        if scope["type"] == "http":
+            action = self._scenario.take(f"{scope['method']} {scope['path']}")
+        if action is None or isinstance(action, Lose | Duplicate | Delay):
+            await self._app(scope, receive, send)
+        else:
+            await action(self._app, scope, receive, send)
+
+
+class Door:
+    """Two manners of the API that lie before routing: `?method=POST`, and `username%2Fname` as an Actor's id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            method = parse_qs(scope["query_string"]).get(b"method", [b""])[0].upper()
+            if method in _METHODS:
+                scope = {**scope, "method": method.decode()}
+            raw = scope.get("raw_path") or b""
+            if raw.startswith((b"/v2/acts/", b"/v2/actors/")) and b"%2f" in raw.lower():
+                scope = {**scope, "path": unquote(raw.decode("ascii").replace("%2f", "~").replace("%2F", "~"))}
+        await self._app(scope, receive, send)
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error_answer(error)
+
+
+async def _no_such_page(request: Request, error: Exception) -> Response:
+    message = "There is no API endpoint at this URL."
+    return error_answer(ApiError(404, "page-not-found", message))
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    return error_answer(ApiError(500, "internal-server-error", "The emulator failed; its log says more."))

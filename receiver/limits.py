@@ -1,0 +1,122 @@
+"""How much one sender may ask of us: body size, time to send it, and requests at the same time. Pure ASGI."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from config.contracts.errors import Refused
+from config.contracts.kinds import Kind
+from receiver.answers import draining
+
+#: bytes of the largest body that is read
+MOST_BYTES = 1024 * 1024
+
+#: webhooks under way at the same time
+MOST_AT_ONCE = 1000
+
+#: bytes of all bodies under way together; one sender's burst of large ones must not fill the memory
+MOST_BYTES_AT_ONCE = 64 * MOST_BYTES
+
+#: seconds a sender should wait when we are full
+BUSY_RETRY_AFTER = 5
+
+
+class Gate:
+    """Counts who is inside, lets in no more than fit, and nobody once it is closing.
+
+    Attributes:
+        inside: requests under way.
+        held: bytes of their bodies.
+        draining: set by `drain`; whoever is inside may finish.
+        empty: set while nobody is inside.
+    """
+
+    def __init__(self, most: int = MOST_AT_ONCE, most_bytes: int = MOST_BYTES_AT_ONCE) -> None:
+        self.most = most
+        self.most_bytes = most_bytes
+        self.inside = 0
+        self.held = 0
+        self.draining = False
+        self.empty = asyncio.Event()
+        self.empty.set()
+
+    def drain(self) -> None:
+        self.draining = True
+
+    @contextmanager
+    def entered(self) -> Iterator["Visit"]:
+        """Raises Refused: draining, or rate_limited when full."""
+        self.check_open()
+        self.check_room(self.inside < self.most)
+        visit = Visit(self)
+        self.inside += 1
+        self.empty.clear()
+        try:
+            yield visit
+        finally:
+            self.inside -= 1
+            self.held -= visit.held
+            if not self.inside:
+                self.empty.set()
+
+    def check_room(self, room: bool) -> None:
+        if not room:
+            headers = {"Retry-After": str(BUSY_RETRY_AFTER)}
+            raise Refused(Kind.RATE_LIMITED, "too many webhooks at the same time; send it again later", headers)
+
+    def check_open(self) -> None:
+        """Raises Refused (draining) once the process is stopping."""
+        if self.draining:
+            raise draining()
+
+
+class Visit:
+    """One request inside the gate, and how many bytes it holds."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.held = 0
+
+    def hold(self, size: int) -> None:
+        """Raises Refused (rate_limited) when all bodies together would be too much."""
+        self.gate.check_room(self.gate.held + size <= self.gate.most_bytes)
+        self.held += size
+        self.gate.held += size
+
+
+class Limits:
+    """ASGI middleware: what is inside sees a body that is small enough and came in time, or never sees its end."""
+
+    def __init__(self, app: ASGIApp, *, gate: Gate, seconds: float, most_bytes: int = MOST_BYTES) -> None:
+        self.app = app
+        self.gate = gate
+        self.seconds = seconds
+        self.most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.gate.entered() as visit:
+            await self.app(scope, self.limited(visit, scope, receive), send)
+
+    def limited(self, visit: Visit, scope: Scope, receive: Receive) -> Receive:
+        declared = int(Headers(scope=scope).get("content-length", "0"))
+        deadline = asyncio.get_running_loop().time() + self.seconds
+
+        async def receive_within() -> Message:
+            self.check_size(declared)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(Kind.REQUEST_TIMEOUT, f"send the whole body within {self.seconds:g} seconds") from None
+            visit.hold(len(message.get("body", b"")))
+            self.check_size(visit.held)
+            return message
+
+        return receive_within
+
+    def check_size(self, size: int) -> None:
+        if size > self.most_bytes:
+            raise Refused(Kind.PAYLOAD_TOO_LARGE, f"send at most {self.most_bytes} bytes; trim the payload template")

@@ -1,0 +1,56 @@
+"""Runs, deliveries, batches and documents for sinks to take."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from config.contracts.delivery import Delivery, delivery_id
+from config.contracts.run import Run
+from config.contracts.sink import Batch, Document, Shipment
+
+
+def shipment(
+    options: BaseModel,
+    *,
+    run: str = "r1",
+    stream: str = "items:default",
+    generation: int = 0,
+    route: str = "all",
+    **scope: Any,
+) -> Shipment:
+    life = "2026-03-01T10:00:00.000Z"
+    about = Run(id=run, source="apify", status="SUCCEEDED", terminal=True, life=life, finished=1.0, account="me")
+    delivery = Delivery(
+        id=delivery_id("apify", run, life, route, "out", generation),
+        event_id="e",
+        source="apify",
+        run_id=run,
+        life=life,
+        route=route,
+        target="out",
+        sink="out",
+        generation=generation,
+        cfg="c",
+        streams=(stream,),
+    )
+    seen = {"run": {"id": run, "status": "SUCCEEDED", "finishedAt": life}, **scope}
+    return Shipment(delivery=delivery, stream=stream, run=about, scope=seen, options=options)
+
+
+def batches(*lists: list[bytes]) -> list[Batch]:
+    """Consecutive batches that begin at row 0."""
+    made, offset = [], 0
+    for index, items in enumerate(lists):
+        lines = b"".join(item + b"\n" for item in items)
+        made.append(Batch(index=index, offset=offset, lines=lines, count=len(items)))
+        offset += len(items)
+    return made
+
+
+def document(key: str, content_type: str, *chunks: bytes) -> Document:
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    return Document(key=key, content_type=content_type, size=sum(map(len, chunks)), chunks=stream())

@@ -1,0 +1,204 @@
+"""The turn of one delivery: go on where the ledger says, and turn whatever happens into its next state."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+
+from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
+from config.contracts.errors import ConfigInvalid, NotYet, Permanent, Transient, WorkError
+from config.contracts.reasons import Reason
+from config.contracts.run import Run
+from config.contracts.source import Source
+from config.route import Retry, Route, SinkSpec, Target
+from workers.ledger.holding import holding
+from workers.ledger.ledger import LeaseLost
+from workers.ledger.records import DeliveryRecord, EventRecord, Lease
+from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt
+from workers.pipeline import Work, ship
+from workers.progress import Progress, Slice, SliceOver
+from workers.runtime import Runtime
+from workers.verdicts import Again, decide, until_settled, waited_out
+
+log = structlog.get_logger("runrelay.worker")
+
+#: Seconds until we look again whether an earlier life of the run is through.
+BEHIND = 5.0
+
+
+async def deliver(runtime: Runtime, delivery_id: str, seq: int) -> None:
+    """Give one delivery its turn, if this wake-up is its newest. Never raises for what can happen to a delivery."""
+    taken = await runtime.ledger.take_delivery(delivery_id, seq)
+    if taken is None:
+        return
+    turn = Turn(runtime, *taken)
+    began = time.perf_counter()
+    try:
+        async with holding(runtime.ledger, turn.lease):
+            outcome = await turn.run()
+    except LeaseLost:
+        outcome = "lease_lost"
+    seconds = time.perf_counter() - began
+    SLICE_SECONDS.observe(seconds)
+    turn.report(outcome, seconds)
+
+
+class Turn:
+    """One slice of one delivery, from the lease to its return."""
+
+    def __init__(self, runtime: Runtime, lease: Lease, record: DeliveryRecord) -> None:
+        self.runtime, self.lease, self.record = runtime, lease, record
+        self.delivery: Delivery = record.delivery
+        self.retry = Retry()
+        self.facts: dict[str, object] = {}
+        turn = Slice(runtime.settings.slice_seconds, lambda: runtime.stopping)
+        self.progress = Progress(runtime.ledger, lease, record.delivery, record.checkpoint, turn)
+
+    async def run(self) -> str:
+        """Returns the word for how it ended."""
+        try:
+            await self._ship()
+        except SliceOver:
+            await self.runtime.ledger.hand_back(self.lease, DeliveryState.WAITING.value)
+            return "slice"
+        except NotYet as error:
+            return await self._wait(error)
+        except WorkError as error:
+            return await self._settle(error)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            log.exception("delivery.broke", delivery_id=self.delivery.id)
+            return await self._settle(Transient(Reason.INTERNAL_ERROR, type(error).__name__))
+        return await self._finish()
+
+    async def _ship(self) -> None:
+        runtime, delivery = self.runtime, self.delivery
+        source, api = runtime.source(delivery.source)
+        event = await runtime.ledger.event(delivery.event_id)
+        if event is None or event.run is None:
+            raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
+        route, target, spec = await self._restore()
+        self.retry = target.retry
+        from_offset = 0 if getattr(spec.module, "WHOLE", False) else await self._from_offset()
+        async with _connected(spec, runtime) as sink:
+            await ship(
+                Work(
+                    source=source,
+                    api=api,
+                    run=event.run,
+                    route=route,
+                    target=target,
+                    sink=sink,
+                    scope=_scope(source, event, event.run, delivery),
+                    from_offset=from_offset,
+                    progress=self.progress,
+                )
+            )
+
+    async def _restore(self) -> tuple[Route, Target, SinkSpec]:
+        """The route and sink as they were planned, with today's secrets."""
+        document = await self.runtime.ledger.document(self.delivery.cfg)
+        if document is None:
+            raise Permanent(Reason.CONFIG_GONE, "the route this delivery was planned with is no longer kept")
+        try:
+            restored = self.runtime.table.restore(document)
+        except ConfigInvalid as exc:
+            raise Transient(Reason.CONFIG_GONE, str(exc.problems[0])) from exc
+        target = next(one for one in restored.route.to if one.name == self.delivery.target)
+        return restored.route, target, restored.sinks[target.sink]
+
+    async def _from_offset(self) -> int:
+        """Datasets only grow: a run that finished again sends what was added since. Raises NotYet while the delivery
+        of its earlier life is under way."""
+        earlier = await self.runtime.ledger.earlier(self.delivery)
+        if any(not one.state.final for one in earlier):
+            raise NotYet(Reason.SUPERSEDED, "an earlier finish of this run is being delivered", wait=BEHIND)
+        rows = [row for one in earlier for row in one.checkpoint.receipts if row.stream.startswith("items:")]
+        return max((row.from_offset + row.read for row in rows), default=0)
+
+    async def _finish(self) -> str:
+        at = self.progress.at
+        state = DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
+        await self.runtime.ledger.finish(self.lease, state, checkpoint=_pack(at), reason="", detail="")
+        for row in at.receipts:
+            count_receipt(row)
+        return state.value
+
+    async def _wait(self, error: NotYet) -> str:
+        source, _ = self.runtime.source(self.delivery.source)
+        try:
+            patient, at = until_settled(error, self.progress.at, source.settle)
+        except WorkError as given_up:
+            self.progress.at = waited_out(self.progress.at)
+            return await self._settle(given_up)
+        return await self._settle(patient, at)
+
+    async def _settle(self, error: WorkError, at: Checkpoint | None = None) -> str:
+        """The error's class is the verdict."""
+        ledger, record = self.runtime.ledger, self.record
+        age = await ledger.age(record.at)
+        verdict = decide(error, attempt=record.attempt, age=age, retry=self.retry, random=self.runtime.random.random)
+        self.facts = {"reason": verdict.reason.value, "detail": verdict.detail}
+        said = {"reason": verdict.reason.value, "detail": verdict.detail}
+        if not isinstance(verdict, Again):
+            await ledger.finish(
+                self.lease, DeliveryState.DEAD, checkpoint=_pack(self.progress.at), attempt=record.attempt + 1, **said
+            )
+            return DeliveryState.DEAD.value
+        self.facts |= {"wait": round(verdict.wait, 1), "attempt": verdict.attempt}
+        state = DeliveryState.PAUSED if verdict.paused else DeliveryState.WAITING
+        kept = await self._kept(at)
+        await ledger.hand_back(self.lease, state.value, wait=verdict.wait, attempt=verdict.attempt, **kept, **said)
+        return state.value if verdict.paused else "again"
+
+    async def _kept(self, at: Checkpoint | None) -> dict[str, bytes]:
+        """The waiting to remember, written over the last durable checkpoint and nothing else: what was moved forward in
+        memory alone did not happen."""
+        stored = await self.runtime.ledger.delivery(self.delivery.id)
+        durable = stored.checkpoint if stored else self.record.checkpoint
+        now = at or self.progress.at
+        return {
+            "checkpoint": _pack(
+                msgspec.structs.replace(durable, waits=now.waits, unsettled=now.unsettled, timeouts=now.timeouts)
+            )
+        }
+
+    def report(self, outcome: str, seconds: float) -> None:
+        """One wide line per turn."""
+        one = self.delivery
+        DELIVERIES.labels(one.route, one.target, outcome).inc()
+        log.info(
+            "delivery.attempted",
+            outcome=outcome,
+            delivery_id=one.id,
+            source=one.source,
+            run_id=one.run_id,
+            route=one.route,
+            target=one.target,
+            sink=one.sink,
+            rows={row.stream: row.delivered for row in self.progress.at.receipts},
+            seconds=round(seconds, 3),
+            **self.facts,
+        )
+
+
+@asynccontextmanager
+async def _connected(spec: SinkSpec, runtime: Runtime) -> AsyncIterator[Any]:
+    async with spec.module.connect(spec.config, runtime.settings.spool_dir) as sink:
+        yield sink
+
+
+def _scope(source: Source, event: EventRecord, run: Run, delivery: Delivery) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(event.body) if event.body else None
+    except msgspec.DecodeError:
+        body = None
+    return {**source.describe(run), "event": body, "route": delivery.route, "target": delivery.target}
+
+
+def _pack(checkpoint: Checkpoint) -> bytes:
+    return msgspec.json.encode(checkpoint)

@@ -1,0 +1,195 @@
+"""The ledger: what must be done, who is doing it, how far it got and how it ended. All of it lives in Redis, and every
+step that changes two things is one Lua script (`workers/lua`)."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
+from config.contracts.errors import RunrelayError
+from config.contracts.event import EventState
+from config.contracts.run import Run
+from config.keys import Keys, RecordKind
+from config.scripts import script
+from workers.ledger.records import DeliveryRecord, EventRecord, Fields, Lease, delivery_record, event_record
+
+#: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
+LEASE_MS = 30_000
+_SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep")
+
+
+class LeaseLost(RunrelayError):
+    """Somebody else works on the record now. Stop at once; what we wrote since may be written again."""
+
+
+class Ledger:
+    """Reads and changes records. Methods that change one raise LeaseLost when the lease is no longer ours."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, lease_ms: int = LEASE_MS) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.lease_ms = lease_ms
+        self._scripts = {name: redis.register_script(script("workers", name, "states")) for name in _SCRIPTS}
+
+    async def _run(self, name: str, *args: str | int | bytes) -> Any:
+        return await self._scripts[name](args=[self.keys.namespace, *args])
+
+    async def _owned(self, name: str, *args: str | int | bytes) -> None:
+        if await self._run(name, *args) != 1:
+            raise LeaseLost(name)
+
+    # leases
+
+    async def take_event(self, event_id: str, seq: int) -> tuple[Lease, EventRecord] | None:
+        """Begin to plan. None: there is nothing to do for this wake-up."""
+        taken = await self._take("ev", event_id, seq)
+        return taken and (taken[0], event_record(event_id, taken[1]))
+
+    async def take_delivery(self, delivery_id: str, seq: int) -> tuple[Lease, DeliveryRecord] | None:
+        """Begin or go on to deliver. None: there is nothing to do for this wake-up."""
+        taken = await self._take("dl", delivery_id, seq)
+        return taken and (taken[0], delivery_record(taken[1]))
+
+    async def _take(self, kind: RecordKind, record_id: str, seq: int) -> tuple[Lease, Fields] | None:
+        answer = await self._run("take", kind, record_id, seq, self.lease_ms)
+        if answer[0] != b"taken":
+            return None
+        fields = dict(zip(answer[2::2], answer[3::2], strict=True))
+        return Lease(kind, record_id, int(answer[1])), fields
+
+    async def renew(self, lease: Lease) -> None:
+        await self._owned("renew", lease.kind, lease.id, lease.token, self.lease_ms)
+
+    async def checkpoint(self, lease: Lease, checkpoint: Checkpoint) -> None:
+        """After this returns, a killed delivery goes on from here."""
+        await self._owned("checkpoint", lease.id, lease.token, msgspec.json.encode(checkpoint))
+
+    async def hand_back(self, lease: Lease, state: str, wait: float = 0.0, **fields: str | int | bytes) -> None:
+        """Give the lease back; somebody goes on after `wait` seconds, at once without one."""
+        await self._owned(
+            "hand_back", lease.kind, lease.id, lease.token, round(wait * 1000), "state", state, *_flat(fields)
+        )
+
+    async def finish(self, lease: Lease, state: EventState | DeliveryState, **fields: str | int | bytes) -> None:
+        """The end of a record."""
+        await self._owned("finish", lease.kind, lease.id, lease.token, state.value, *_flat(fields))
+
+    async def plan(
+        self,
+        lease: Lease,
+        state: EventState,
+        *,
+        run: Run,
+        deliveries: Sequence[Delivery],
+        documents: dict[str, bytes],
+        reason: str = "",
+    ) -> None:
+        """End planning: in one step, create and wake each delivery that does not exist yet and end the event.
+
+        documents: sha → route document, for every `Delivery.cfg`.
+        """
+        fields = {
+            "snapshot": msgspec.json.encode(run),
+            "deliveries": " ".join(delivery.id for delivery in deliveries),
+            "reason": reason,
+            "detail": "",
+        }
+        encode = msgspec.json.encode
+        await self._owned(
+            "plan",
+            lease.id,
+            lease.token,
+            state.value,
+            len(fields),
+            *_flat(fields),
+            len(documents),
+            *_flat(documents),
+            *(
+                part
+                for one in deliveries
+                for part in (one.id, one.source, one.run_id, encode(one), encode(Checkpoint()))
+            ),
+        )
+
+    async def sweep(self, most: int) -> int:
+        """Wake somebody for what is overdue. Returns how many records that were."""
+        return int(await self._run("sweep", most))
+
+    # reading
+
+    async def event(self, event_id: str) -> EventRecord | None:
+        fields = await _hash(self.redis, self.keys.record("ev", event_id))
+        return event_record(event_id, fields) if fields else None
+
+    async def delivery(self, delivery_id: str) -> DeliveryRecord | None:
+        fields = await _hash(self.redis, self.keys.record("dl", delivery_id))
+        return delivery_record(fields) if fields else None
+
+    async def document(self, sha: str) -> bytes | None:
+        """A route's document, as it was when the delivery was planned."""
+        document: bytes | None = await self.redis.get(self.keys.document(sha))
+        return document
+
+    async def newest_events(self, most: int) -> list[EventRecord]:
+        """Newest first."""
+        ids = await self.redis.zrevrange(self.keys.events, 0, most - 1)
+        records = await asyncio.gather(*(self.event(raw.decode()) for raw in ids))
+        return [record for record in records if record]
+
+    async def newest_deliveries(self, most: int) -> list[DeliveryRecord]:
+        """Newest first."""
+        ids = await self.redis.zrevrange(self.keys.deliveries, 0, most - 1)
+        records = await asyncio.gather(*(self.delivery(raw.decode()) for raw in ids))
+        return [record for record in records if record]
+
+    async def of_run(self, source: str, run_id: str) -> tuple[list[EventRecord], list[DeliveryRecord]]:
+        """Everything known of a run, oldest first."""
+        members = [raw.decode() for raw in await _members(self.redis, self.keys.run(source, run_id))]
+        events = [await self.event(member[3:]) for member in members if member.startswith("ev:")]
+        deliveries = [await self.delivery(member[3:]) for member in members if member.startswith("dl:")]
+        return (
+            sorted((one for one in events if one), key=lambda one: one.at),
+            sorted((one for one in deliveries if one), key=lambda one: one.at),
+        )
+
+    async def finished_delivery(self, source: str, run_id: str) -> bool:
+        """Whether some delivery of the run has come to its end."""
+        _, deliveries = await self.of_run(source, run_id)
+        return any(one.state.final for one in deliveries)
+
+    async def earlier(self, delivery: Delivery) -> list[DeliveryRecord]:
+        """Deliveries of earlier lives of the same run to the same target, oldest life first."""
+        _, deliveries = await self.of_run(delivery.source, delivery.run_id)
+        same = [
+            one
+            for one in deliveries
+            if (one.delivery.route, one.delivery.target) == (delivery.route, delivery.target)
+            and one.delivery.generation == delivery.generation
+            and one.delivery.life < delivery.life
+        ]
+        return sorted(same, key=lambda one: one.delivery.life)
+
+    async def age(self, at: int) -> float:
+        """Seconds since `at` (ms by Redis' clock), by Redis' clock."""
+        seconds, micros = await self.redis.time()
+        return float(seconds) + float(micros) / 1e6 - at / 1000
+
+    async def open_records(self) -> int:
+        """How many records are not final."""
+        return int(await self.redis.zcard(self.keys.due))
+
+
+async def _hash(redis: Redis, key: str) -> Fields:
+    # redis-py gives its blocking and its asyncio client one signature
+    return await cast("Awaitable[Fields]", redis.hgetall(key))
+
+
+async def _members(redis: Redis, key: str) -> set[bytes]:
+    return await cast("Awaitable[set[bytes]]", redis.smembers(key))
+
+
+def _flat(fields: dict[str, Any]) -> list[Any]:
+    return [part for pair in fields.items() for part in pair]

@@ -1,0 +1,101 @@
+"""Records as they lie in Redis, decoded."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
+from config.contracts.event import EventState
+from config.contracts.run import Run
+from config.keys import RecordKind
+
+
+class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted event and what became of it.
+
+    Attributes:
+        at, ended: ms since 1970 by Redis' clock; ended is 0 while it is under way.
+        attempt: planning attempts that failed.
+        run: the run as fetched when it was planned; None before.
+        deliveries: ids of the deliveries it leads to.
+        reason, detail: why it ended or waits; empty if there is nothing to say.
+    """
+
+    id: str
+    state: EventState
+    source: str
+    run_id: str
+    kind: str
+    via: str
+    at: int
+    body: bytes = b""
+    ended: int = 0
+    attempt: int = 0
+    run: Run | None = None
+    deliveries: tuple[str, ...] = ()
+    reason: str = ""
+    detail: str = ""
+
+
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery and how far it got. Times and words as in EventRecord; `attempt` counts tries that failed."""
+
+    delivery: Delivery
+    state: DeliveryState
+    checkpoint: Checkpoint
+    at: int
+    ended: int = 0
+    attempt: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The right to work on a record. `token` rises with every holder; scripts refuse all but the newest."""
+
+    kind: RecordKind
+    id: str
+    token: int
+
+
+Fields = Mapping[bytes, bytes]
+
+
+def event_record(event_id: str, fields: Fields) -> EventRecord:
+    return EventRecord(
+        id=event_id,
+        state=EventState(_text(fields, "state")),
+        source=_text(fields, "source"),
+        run_id=_text(fields, "run"),
+        kind=_text(fields, "kind"),
+        via=_text(fields, "via"),
+        at=_number(fields, "at"),
+        body=fields.get(b"body", b""),
+        ended=_number(fields, "ended"),
+        attempt=_number(fields, "attempt"),
+        run=msgspec.json.decode(fields[b"snapshot"], type=Run) if b"snapshot" in fields else None,
+        deliveries=tuple(_text(fields, "deliveries").split()),
+        reason=_text(fields, "reason"),
+        detail=_text(fields, "detail"),
+    )
+
+
+def delivery_record(fields: Fields) -> DeliveryRecord:
+    return DeliveryRecord(
+        delivery=msgspec.json.decode(fields[b"delivery"], type=Delivery),
+        state=DeliveryState(_text(fields, "state")),
+        checkpoint=msgspec.json.decode(fields[b"checkpoint"], type=Checkpoint),
+        at=_number(fields, "at"),
+        ended=_number(fields, "ended"),
+        attempt=_number(fields, "attempt"),
+        reason=_text(fields, "reason"),
+        detail=_text(fields, "detail"),
+    )
+
+
+def _text(fields: Fields, name: str) -> str:
+    return fields.get(name.encode(), b"").decode(errors="replace")
+
+
+def _number(fields: Fields, name: str) -> int:
+    return int(fields.get(name.encode(), b"0"))

@@ -1,0 +1,4 @@
+-- Remember how far a delivery durably got. ARGV: namespace, id, token, checkpoint. Returns 1, or 0 when fenced off.
+if not owns(ARGV[2], ARGV[3]) then return 0 end
+redis.call('HSET', record_of('dl', ARGV[2]), 'checkpoint', ARGV[4])
+return 1

@@ -1,0 +1,31 @@
+-- End planning: keep the documents, create each delivery that does not exist yet, wake its worker, end the event.
+-- ARGV: namespace, event id, token, event state, number of event fields, fields and values …,
+-- number of documents, sha and text …, then per delivery: id, source, run, delivery as JSON, checkpoint as JSON.
+-- Returns 1, or 0 when fenced off.
+local id = ARGV[2]
+if not owns(id, ARGV[3]) then return 0 end
+local now = clock()
+local at = 6
+for _ = 1, tonumber(ARGV[5]) do
+    redis.call('HSET', record_of('ev', id), ARGV[at], ARGV[at + 1])
+    at = at + 2
+end
+local documents = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, documents do
+    redis.call('SET', ns .. ':cfg:' .. ARGV[at], ARGV[at + 1], 'NX')
+    at = at + 2
+end
+for i = at, #ARGV, 5 do
+    local delivery = ARGV[i]
+    local record = record_of('dl', delivery)
+    if redis.call('EXISTS', record) == 0 then
+        redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'delivery', ARGV[i + 3], 'checkpoint', ARGV[i + 4],
+            'at', whole(now), 'seq', 0, 'missed', 0, 'attempt', 0)
+        redis.call('ZADD', ns .. ':deliveries', whole(now), delivery)
+        redis.call('SADD', ns .. ':run:' .. ARGV[i + 1] .. ':' .. ARGV[i + 2], 'dl:' .. delivery)
+        dispatch('dl', delivery, now)
+    end
+end
+finish('ev', id, ARGV[4], now)
+return 1

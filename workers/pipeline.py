@@ -1,0 +1,122 @@
+"""read → route → write: one delivery, stream by stream, as a chain over batches.
+
+Each step hands on only what the next one has durably taken: a batch is written, confirmed by the far side, and then
+checkpointed, in this order, so that a kill between any two of them repeats one batch and never skips one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from config.contracts.errors import NotFound, Permanent
+from config.contracts.reasons import Reason
+from config.contracts.run import Run
+from config.contracts.sink import Document, Shipment, Sink, Taken, Writer
+from config.contracts.source import Api, Key, Source
+from config.route import Route, Target
+from workers.fetch.documents import counted_keys, keys, log_document, run_document, wanted
+from workers.fetch.reader import DatasetReader
+from workers.progress import Progress
+from workers.routing.clean import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything one slice of a delivery needs.
+
+    Attributes:
+        scope: the names templates may use.
+        from_offset: first row to send, above 0 when an earlier life of the run was delivered to this target.
+    """
+
+    source: Source
+    api: Api
+    run: Run
+    route: Route
+    target: Target
+    sink: Sink
+    scope: Mapping[str, Any]
+    from_offset: int
+    progress: Progress
+
+
+async def ship(work: Work) -> None:
+    """Deliver every stream that is left. Returns once the far side has all of it.
+
+    Raises SliceOver when the turn is over, LeaseLost, NotYet, Transient, Unauthorized or Permanent.
+    """
+    streams = work.progress.delivery.streams
+    while (index := work.progress.at.stream) < len(streams):
+        await _ship_stream(work, streams[index])
+
+
+async def _ship_stream(work: Work, stream: str) -> None:
+    progress = work.progress
+    if not progress.begun:
+        progress.begin(stream, work.from_offset if stream.startswith("items:") else 0)
+    scope = {**work.scope, "dataset": stream.partition(":")[2]}
+    shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options)
+    async with work.sink.open(shipment, progress.at.position) as writer:
+        if progress.at.position is not None and writer.position is None:
+            progress.restart()
+        progress.close(await _write(work, stream, writer))
+        await progress.ledger.renew(progress.lease)
+        await progress.end(await writer.publish())
+
+
+async def _write(work: Work, stream: str, writer: Writer) -> int:
+    """Write a stream to its end. Returns how many rows the platform counts in it."""
+    if stream.startswith("items:"):
+        return await _write_items(work, stream.removeprefix("items:"), writer)
+    if stream == "records":
+        return await _write_records(work, writer)
+    return await _write_document(work, stream, writer)
+
+
+async def _write_items(work: Work, alias: str, writer: Writer) -> int:
+    progress = work.progress
+    dataset = work.run.datasets.get(alias)
+    if dataset is None:
+        raise Permanent(Reason.DATA_EXPIRED, f"the run has no dataset with the alias {alias}")
+    reader = DatasetReader(work.source, work.api, work.run, dataset, work.target.batch, progress.settled)
+    async for batch in reader.batches(progress.at.offset, progress.at.batch, progress.at.end):
+        kept, filtered = clean(batch) if work.route.read.clean else (batch, 0)
+        taken = await writer.items(kept) if kept.count else _still(progress)
+        await progress.advance(taken, read=batch.count, filtered=filtered)
+    return (progress.at.expected or 0) - progress.receipt.from_offset
+
+
+async def _write_records(work: Work, writer: Writer) -> int:
+    progress = work.progress
+    async for key in keys(work.source, work.api, work.run, progress.at.after):
+        if wanted(work.source, work.route.read.records or ("*",), key):
+            await progress.advance(await _copy_record(work, key, writer), read=1, after=key.key)
+        else:
+            await progress.advance(_still(progress), read=1, filtered=1, after=key.key)
+    return await counted_keys(work.source, work.api, work.run)
+
+
+async def _copy_record(work: Work, key: Key, writer: Writer) -> Taken:
+    try:
+        async with work.source.record(work.api, key) as document:
+            return await writer.document(document)
+    except NotFound as exc:
+        raise Permanent(Reason.SOURCE_MUTATED, f"a record that was listed is gone: {exc.detail}") from exc
+
+
+async def _write_document(work: Work, stream: str, writer: Writer) -> int:
+    if work.progress.at.batch == 0:
+        taken = await writer.document(await _single(work, stream))
+        await work.progress.advance(taken, read=1)
+    return 1
+
+
+async def _single(work: Work, stream: str) -> Document:
+    if stream == "run":
+        return run_document(work.run)
+    return log_document(await work.source.log_tail(work.api, work.run.id, work.route.read.log_tail or 1000))
+
+
+def _still(progress: Progress) -> Taken:
+    """Nothing was written; the sink stays where it is."""
+    return Taken(rows=0, out=0, bytes=0, position=progress.at.position)

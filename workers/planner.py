@@ -1,0 +1,108 @@
+"""Planning: what an announcement leads to. The run is fetched with our own token; only that answer is believed."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from config.contracts.delivery import Delivery, delivery_id
+from config.contracts.errors import NotFound, NotYet, Permanent, Transient
+from config.contracts.event import EventState
+from config.contracts.reasons import Reason
+from config.contracts.run import Run
+from config.contracts.source import Api, Source
+from config.route import Route, Target
+from config.routes import RouteTable
+from workers.ledger.ledger import Ledger
+from workers.ledger.records import EventRecord
+from workers.names import Names
+from workers.routing.match import matching
+
+#: How often a run the platform does not know is asked for: a webhook can be faster than the platform's replicas.
+GRACE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What planning decided. documents: sha → the route as it was, for every `Delivery.cfg`."""
+
+    state: EventState
+    run: Run
+    deliveries: tuple[Delivery, ...]
+    documents: dict[str, bytes]
+
+
+async def make_plan(
+    event: EventRecord, source: Source, api: Api, table: RouteTable, names: Names, ledger: Ledger
+) -> Plan:
+    """Raises NotYet (the run goes on, or cannot be found yet), Transient, Unauthorized, Permanent."""
+    run = await _fetch(event, source, api, ledger)
+    allowed = source.accounts or (await names.account(source, api),)
+    if run.account not in allowed:
+        raise Permanent(Reason.RUN_FOREIGN, "the run belongs to an account that is not under `accounts` of the source")
+    if not run.terminal:
+        raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(2.0 * 2**event.attempt, 60.0))
+    run = await names.named(source, api, run)
+    return _plan(event, run, table)
+
+
+async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -> Run:
+    try:
+        return await source.run(api, event.run_id)
+    except NotFound as exc:
+        if await ledger.finished_delivery(event.source, event.run_id):
+            raise Permanent(Reason.SUPERSEDED, "the run was delivered and is deleted by now") from exc
+        if event.attempt >= GRACE:
+            raise Permanent(
+                Reason.RUN_NOT_FOUND, f"the platform does not know the run the webhook names ({exc.detail})"
+            ) from exc
+        raise Transient(Reason.RUN_NOT_FOUND, exc.detail) from exc
+
+
+def _plan(event: EventRecord, run: Run, table: RouteTable) -> Plan:
+    matched = list(matching(table.routes, run))
+    state = EventState.PLANNED if matched else EventState.UNMATCHED
+    if not matched and table.unmatched:
+        matched = [(table.unmatched, table.unmatched.to)]
+    documents = {route.name: table.document(route) for route, _ in matched}
+    return Plan(
+        state=state,
+        run=run,
+        deliveries=tuple(
+            _delivery(event, run, route, target, _sha(documents[route.name]))
+            for route, targets in matched
+            for target in targets
+        ),
+        documents={_sha(document): document for document in documents.values()},
+    )
+
+
+def _delivery(event: EventRecord, run: Run, route: Route, target: Target, cfg: str) -> Delivery:
+    return Delivery(
+        id=delivery_id(run.source, run.id, run.life, route.name, target.name),
+        event_id=event.id,
+        source=run.source,
+        run_id=run.id,
+        life=run.life,
+        route=route.name,
+        target=target.name,
+        sink=target.sink,
+        cfg=cfg,
+        streams=_streams(run, route, target),
+    )
+
+
+def _streams(run: Run, route: Route, target: Target) -> tuple[str, ...]:
+    if target.send != "items":
+        return (target.send,)
+    return tuple(f"items:{alias}" for alias in _aliases(run, route.read.dataset or ("default",)))
+
+
+def _aliases(run: Run, written: Sequence[str]) -> list[str]:
+    """Aliases in the order written, each once; `*` stands for every dataset of the run. One the run lacks stays, so
+    that its delivery says so."""
+    named = [alias for one in written for alias in (run.datasets if one == "*" else (one,))]
+    return list(dict.fromkeys(named))
+
+
+def _sha(document: bytes) -> str:
+    return hashlib.sha256(document).hexdigest()

@@ -1,0 +1,130 @@
+"""How far one delivery got in this slice, and its receipt. Nothing counts before the ledger has it."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from config.contracts.delivery import Checkpoint, Delivery, Receipt
+from config.contracts.errors import Permanent
+from config.contracts.reasons import Reason
+from config.contracts.sink import Taken
+from workers.ledger.ledger import Ledger
+from workers.ledger.records import Lease
+
+#: A slice ends after this many checkpoints, so that many small deliveries are not kept waiting by a large one.
+CHECKPOINTS = 50
+
+
+class SliceOver(Exception):
+    """Time to give others a turn. Everything taken so far is in the ledger."""
+
+
+class Slice:
+    """The turn of one delivery: at most `seconds` long or CHECKPOINTS checkpoints, and over when the process stops."""
+
+    def __init__(self, seconds: float, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._clock = asyncio.get_running_loop().time
+        self._end = self._clock() + seconds
+        self._left = CHECKPOINTS
+
+    def spend(self) -> None:
+        """After each checkpoint. Raises SliceOver."""
+        self._left -= 1
+        if self._left <= 0 or self._clock() >= self._end or self._stopping():
+            raise SliceOver
+
+
+class Progress:
+    """The checkpoint of a running delivery, moved forward in memory and in the ledger together."""
+
+    def __init__(self, ledger: Ledger, lease: Lease, delivery: Delivery, checkpoint: Checkpoint, turn: Slice) -> None:
+        self.ledger, self.lease, self.delivery, self.turn = ledger, lease, delivery, turn
+        self.at = checkpoint
+
+    @property
+    def receipt(self) -> Receipt:
+        """The row of the stream under way."""
+        return self.at.receipts[-1]
+
+    @property
+    def begun(self) -> bool:
+        """Whether the stream under way has a row already."""
+        return len(self.at.receipts) > self.at.stream
+
+    def begin(self, stream: str, offset: int) -> None:
+        """Open the row of the next stream."""
+        row = Receipt(
+            route=self.delivery.route,
+            target=self.delivery.target,
+            sink=self.delivery.sink,
+            stream=stream,
+            from_offset=offset,
+        )
+        self._move(receipts=(*self.at.receipts, row), offset=offset)
+
+    def restart(self) -> None:
+        """The sink lost what it had of the stream: begin it again."""
+        stream, offset = self.receipt.stream, self.receipt.from_offset
+        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None)
+        self.begin(stream, offset)
+
+    async def settled(self, end: int, expected: int) -> None:
+        """The platform's counts have settled: from now on the end is fixed."""
+        await self._save(end=end, expected=expected, waits=0, unsettled=0.0, timeouts=0)
+
+    async def advance(self, taken: Taken, *, read: int, filtered: int = 0, after: str | None = None) -> None:
+        """The far side has it. Raises SliceOver when the turn is over, LeaseLost when somebody else goes on."""
+        self._count(taken, read=read, filtered=filtered)
+        await self._save(
+            offset=self.at.offset + read,
+            batch=self.at.batch + 1,
+            after=after,
+            position=taken.position,
+            waits=0,
+            unsettled=0.0,
+        )
+        self.turn.spend()
+
+    async def end(self, published: Taken) -> None:
+        """The stream is visible at the far side; the next one starts afresh."""
+        self._count(published)
+        await self._save(
+            stream=self.at.stream + 1, offset=0, batch=0, after=None, end=None, expected=None, position=None
+        )
+
+    def close(self, expected: int) -> None:
+        """Judge the row. Raises Permanent (count_mismatch) if it does not balance: then nothing is published."""
+        row = self.receipt.closed(expected)
+        self._replace(row)
+        if row.status == "unbalanced":
+            raise Permanent(
+                Reason.COUNT_MISMATCH,
+                f"{row.stream}: the platform counts {row.expected}, read {row.read}, filtered {row.filtered}, "
+                f"rejected {row.rejected}, delivered {row.delivered}",
+            )
+
+    def _count(self, taken: Taken, *, read: int = 0, filtered: int = 0) -> None:
+        row = self.receipt
+        self._replace(
+            msgspec.structs.replace(
+                row,
+                read=row.read + read,
+                filtered=row.filtered + filtered,
+                rejected=row.rejected + len(taken.rejected),
+                delivered=row.delivered + taken.rows,
+                out=row.out + taken.out,
+                bytes=row.bytes + taken.bytes,
+            )
+        )
+
+    def _replace(self, row: Receipt) -> None:
+        self._move(receipts=(*self.at.receipts[:-1], row))
+
+    def _move(self, **changes: object) -> None:
+        self.at = msgspec.structs.replace(self.at, **changes)
+
+    async def _save(self, **changes: object) -> None:
+        self._move(**changes)
+        await self.ledger.checkpoint(self.lease, self.at)

@@ -1,0 +1,187 @@
+"""The one door to Jinja2: templates from runrelay.yaml, checked when the file is loaded, rendered in a sandbox.
+
+A template sees data only. No Python attribute or method can be reached, nothing can be called, there are no loops and
+no assignments: what is left are names, keys, indexes, comparisons, `if`, and the filters of `filters.py`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from jinja2 import ChainableUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from config.contracts.errors import Permanent
+from config.contracts.reasons import Reason
+from workers.routing.filters import FILTERS
+from workers.routing.printed import printed
+
+#: the names a template may begin with
+ROOTS = frozenset(
+    {"run", "actor", "task", "event", "record", "dataset", "route", "target", "log_tail", "items_read"},
+)
+#: characters one template may print
+MOST = 65_536
+
+_TESTS = ("defined", "undefined", "none", "boolean", "true", "false", "string", "number", "mapping", "in")
+_ALLOWED = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.Filter,
+    nodes.Keyword,
+    nodes.Test,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.If,
+    nodes.CondExpr,
+    nodes.Concat,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Neg,
+)
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Reads keys and indexes of data, and nothing else of any object."""
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Mapping | Sequence):
+            try:
+                return obj[argument]
+            except (LookupError, TypeError):
+                pass
+        return self.undefined(obj=obj, name=argument)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.getitem(obj, attribute)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        return False
+
+
+def _sandbox() -> _Sandbox:
+    sandbox = _Sandbox(undefined=ChainableUndefined, finalize=printed, keep_trailing_newline=True, autoescape=False)
+    sandbox.globals.clear()
+    sandbox.filters = dict(FILTERS)
+    sandbox.tests = {name: sandbox.tests[name] for name in _TESTS}
+    return sandbox
+
+
+_SANDBOX = _sandbox()
+
+
+class Template:
+    """Text with `{{ … }}` in it, for instance `{{ run.id }}.jsonl`. Usable as a pydantic field; `str()` is its source.
+
+    Raises ValueError if it cannot be understood, or begins with a name or uses a filter that does not exist.
+    """
+
+    __slots__ = ("_compiled", "roots", "source")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        try:
+            tree = _SANDBOX.parse(source)
+            self.roots = _checked(tree)
+            self._compiled = _SANDBOX.from_string(source)
+        except TemplateSyntaxError as exc:
+            raise ValueError(f"not a template: {exc.message} (line {exc.lineno})") from None
+        except RecursionError:
+            raise ValueError("not a template: nested too deeply") from None
+
+    def render(self, scope: Mapping[str, Any]) -> str:
+        """The text for one run. What is missing below a root name prints nothing, and so does null.
+
+        Raises Permanent(template_failed) if values do not fit, or more than `MOST` characters come out.
+        """
+        pieces: list[str] = []
+        room = MOST
+        try:
+            for piece in self._compiled.generate(scope):
+                room -= len(piece)
+                if room < 0:
+                    raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()} prints more than {MOST} characters")
+                pieces.append(piece)
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as exc:
+            raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()}: {exc}") from None
+        return "".join(pieces)
+
+    def _short(self) -> str:
+        return self.source if len(self.source) <= 80 else f"{self.source[:79]}…"
+
+    def __str__(self) -> str:
+        return self.source
+
+    def __repr__(self) -> str:
+        return f"Template({self.source!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and other.source == self.source
+
+    def __hash__(self) -> int:
+        return hash(self.source)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            _template,
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "jinja2"}
+
+
+def _template(value: Any) -> Template:
+    if isinstance(value, Template):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("template_type", "Input should be a template: text such as `{{ run.id }}.jsonl`")
+    return Template(value)
+
+
+def _checked(tree: nodes.Template) -> frozenset[str]:
+    """The root names a template mentions. Raises ValueError for anything a template may not hold."""
+    for node in tree.find_all(nodes.Node):
+        if not isinstance(node, _ALLOWED):
+            raise ValueError(f"templates have no {_spoken(node)}: use names, `if`, and filters ({_listed(FILTERS)})")
+    for used in tree.find_all(nodes.Filter):
+        _known("filter", used.name, FILTERS)
+    for asked in tree.find_all(nodes.Test):
+        _known("test", asked.name, _TESTS)
+    roots = frozenset(name.name for name in tree.find_all(nodes.Name))
+    for root in sorted(roots):
+        _known("name", root, ROOTS)
+    return roots
+
+
+def _known(what: str, word: str, words: Iterable[str]) -> None:
+    known = sorted(words)
+    if word in known:
+        return
+    near = get_close_matches(word, known, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {_listed(known)}"
+    raise ValueError(f"unknown {what} `{word}`: {hint}")
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _spoken(node: nodes.Node) -> str:
+    names = {"Call": "calls", "For": "loops", "Assign": "assignments", "Mul": "`*`", "Pow": "`**`", "Mod": "`%`"}
+    return names.get(type(node).__name__, f"`{type(node).__name__.lower()}`")

@@ -1,0 +1,68 @@
+"""The filters a template may use: each function here is one, under its own name.
+
+None and missing values pass through quietly, as empty text.
+"""
+
+import hashlib
+import inspect
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Undefined
+
+from workers.routing.printed import printed
+
+
+def date(value: Any, form: str = "%Y-%m-%d") -> str:
+    """The day of an ISO 8601 timestamp in UTC, or `strftime` with another form.
+
+    `2026-01-31T23:59:00.000Z | date` → `2026-01-31`; `… | date('%Y/%m')` → `2026/01`.
+    """
+    text = printed(value)
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("date needs an ISO 8601 timestamp") from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime(form)
+
+
+def slug(value: Any) -> str:
+    """Lower-case ASCII words joined by hyphens; a text without any becomes eight digits of its sha256.
+
+    `Café & Co.` → `cafe-co`; `acme/shop-de` → `acme-shop-de`.
+    """
+    text = printed(value)
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return words or (hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8] if text else "")
+
+
+def trim(value: Any) -> str:
+    """Without white space at both ends. `"  a b "` → `a b`; a missing value → nothing."""
+    return printed(value).strip()
+
+
+def default(value: Any, instead: Any = "") -> Any:
+    """`instead` where the value is missing, null or empty text. `null | default('x')` → `x`; `0 | default(1)` → `0`."""
+    return instead if isinstance(value, Undefined) or value is None or value == "" else value
+
+
+def lower(value: Any) -> str:
+    """In lower case. `SUCCEEDED` → `succeeded`; `TIMED-OUT` → `timed-out`."""
+    return printed(value).lower()
+
+
+def upper(value: Any) -> str:
+    """In upper case. `eur` → `EUR`; `de-at` → `DE-AT`."""
+    return printed(value).upper()
+
+
+#: name → function: every function that is defined above
+FILTERS: dict[str, Callable[..., Any]] = {
+    name: found for name, found in list(globals().items()) if inspect.isfunction(found) and found.__module__ == __name__
+}

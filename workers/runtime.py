@@ -1,0 +1,37 @@
+"""What the jobs of one worker process share."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from config.contracts.errors import Transient
+from config.contracts.reasons import Reason
+from config.contracts.source import Api, Source
+from config.routes import RouteTable
+from config.settings import Settings
+from workers.ledger.ledger import Ledger
+from workers.names import Names
+
+
+@dataclass(slots=True)
+class Runtime:
+    """One per process.
+
+    Attributes:
+        apis: by name of the source.
+        stopping: set once the process has been told to stop; slices end at their next checkpoint.
+    """
+
+    settings: Settings
+    table: RouteTable
+    ledger: Ledger
+    apis: Mapping[str, Api]
+    names: Names = field(default_factory=Names)
+    stopping: bool = False
+    random: random.Random = field(default_factory=random.Random)
+
+    def source(self, name: str) -> tuple[Source, Api]:
+        """Raises Transient (config_gone) if the file names no such source any more."""
+        if name not in self.table.sources:
+            raise Transient(Reason.CONFIG_GONE, f"runrelay.yaml has no source {name!r}; put it back or drop the work")
+        return self.table.sources[name], self.apis[name]

@@ -1,0 +1,171 @@
+"""The worker process: arq for the wake-ups, one HTTP session for the platforms, a sweeper, a small health server.
+
+Composition root: everything a worker is made of is put together here, and taken down in the opposite order.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.worker import Worker, func
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from config.keys import Keys
+from config.queue import pack_job, unpack_job
+from config.routes import RouteTable
+from config.settings import Settings
+from workers.care.sweeper import sweep_forever
+from workers.delivering import deliver
+from workers.fetch.api import HttpApi, open_session
+from workers.health import health_server
+from workers.ledger.ledger import Ledger
+from workers.planning import plan_event
+from workers.runtime import Runtime
+
+log = structlog.get_logger("runrelay.worker")
+
+#: arq's own patience is never to be reached: our attempts are counted in the ledger.
+MAX_TRIES = 1_000_000
+POLL_DELAY = 0.05
+#: Seconds a stopping worker waits for its slices to reach a checkpoint.
+DRAIN = 120.0
+#: Seconds between two starts of an arq loop that Redis ended.
+RESTART = 1.0
+
+
+async def work(
+    settings: Settings, table: RouteTable, *, host: str, port: int, ready: Callable[[str], None] | None = None
+) -> None:
+    """Work until SIGTERM or SIGINT. `ready` is called with the URL of the health server."""
+    stop = asyncio.Event()
+    async with _runtime(settings, table) as (runtime, pool), health_server(host, port) as url:
+        with _signals(stop):
+            if ready:
+                ready(url)
+            await _until_stopped(runtime, pool, stop)
+
+
+@asynccontextmanager
+async def _runtime(settings: Settings, table: RouteTable) -> AsyncIterator[tuple[Runtime, ArqRedis]]:
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    keys = Keys(settings.namespace)
+    pool = await open_pool(settings.redis_url, keys)
+    try:
+        async with open_session() as session:
+            apis = {name: HttpApi(session, source.manners) for name, source in table.sources.items()}
+            yield Runtime(settings=settings, table=table, ledger=Ledger(pool, keys), apis=apis), pool
+    finally:
+        await pool.aclose()
+
+
+async def open_pool(redis_url: str, keys: Keys) -> ArqRedis:
+    """Connections that outlive a restart of Redis; JSON on the queue, never pickle."""
+    wire = RedisSettings.from_dsn(redis_url)
+    wire.conn_timeout = 5
+    wire.retry = Retry(ExponentialBackoff(cap=1, base=0.05), 5)
+    wire.retry_on_error = [RedisConnectionError, RedisTimeoutError, OSError]
+    return await create_pool(wire, job_serializer=pack_job, job_deserializer=unpack_job, default_queue_name=keys.queue)
+
+
+async def _until_stopped(runtime: Runtime, pool: ArqRedis, stop: asyncio.Event) -> None:
+    tasks = [
+        asyncio.create_task(sweep_forever(runtime.ledger), name="sweeper"),
+        asyncio.create_task(_supervise(runtime, pool), name="arq"),
+    ]
+    log.info("worker.started", routes=len(runtime.table.routes), sources=list(runtime.table.sources))
+    await stop.wait()
+    runtime.stopping = True
+    log.info("worker.stopping")
+    await _cancelled(tasks)
+    log.info("worker.stopped")
+
+
+async def _supervise(runtime: Runtime, pool: ArqRedis) -> None:
+    """Keep an arq worker running: it ends itself when Redis goes away."""
+    while True:
+        worker = make_worker(runtime, pool)
+        try:
+            await worker.async_run()
+        except asyncio.CancelledError:
+            await drain(worker)
+            raise
+        except (RedisError, OSError) as exc:
+            log.warning("worker.redis_away", error=type(exc).__name__)
+        await asyncio.sleep(RESTART)
+
+
+def make_worker(runtime: Runtime, pool: ArqRedis) -> Worker:
+    """arq's worker as we use it: a bus of wake-ups. It keeps no results and decides nothing."""
+    settings = runtime.settings
+    return Worker(
+        functions=[func(_plan, name="plan"), func(_deliver, name="deliver")],
+        redis_pool=pool,
+        queue_name=pool.default_queue_name,
+        ctx={"runtime": runtime},
+        handle_signals=False,
+        max_jobs=settings.max_jobs,
+        job_timeout=settings.job_timeout,
+        max_tries=MAX_TRIES,
+        keep_result=0,
+        poll_delay=POLL_DELAY,
+        queue_read_limit=10 * settings.max_jobs,
+        health_check_key=f"{pool.default_queue_name}:arq-health",
+        job_serializer=pack_job,
+        job_deserializer=unpack_job,
+        log_results=False,
+    )
+
+
+async def drain(worker: Worker) -> None:
+    """Let running slices reach their next checkpoint, then cancel what has not. Leases do the rest."""
+    running: Sequence[asyncio.Task[Any]] = list(worker.tasks.values())
+    if running:
+        _, late = await asyncio.wait(running, timeout=DRAIN)
+        await _cancelled(list(late))
+
+
+async def _plan(ctx: dict[str, Any], event_id: str, seq: int) -> None:
+    with _redis_may_go():
+        await plan_event(ctx["runtime"], event_id, seq)
+
+
+async def _deliver(ctx: dict[str, Any], delivery_id: str, seq: int) -> None:
+    with _redis_may_go():
+        await deliver(ctx["runtime"], delivery_id, seq)
+
+
+class _redis_may_go(suppress):  # noqa: N801  # reads as what it allows
+    """A job whose Redis went away ends quietly: the lease runs out, and the sweeper wakes somebody."""
+
+    def __init__(self) -> None:
+        super().__init__(RedisError, OSError)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _signals:  # noqa: N801  # reads as a context
+    """SIGTERM and SIGINT set `stop` while the context lasts."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.remove_signal_handler(number)
