@@ -1,7 +1,9 @@
 # One image for every process: `docker run runrelay receiver | worker | emulator | check | …`
 ARG BASE=python:3.11-slim
+ARG VERSION=0.1.0
 
 FROM ${BASE} AS build
+ARG VERSION
 COPY requirements/runtime.txt /tmp/runtime.txt
 # Both secrets are optional: pip settings and a CA bundle of a network that needs its own. Neither stays in a layer.
 RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem \
@@ -20,11 +22,13 @@ COPY scripts/healthy.py /opt/healthy.py
 # Compiled here because nothing can be written where the image runs; readable whatever umask the checkout had.
 RUN /opt/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app && \
     chmod -R a+rX /app /opt/healthy.py
-RUN printf '%s\n' '#!/opt/venv/bin/python3 -P' 'import sys' 'from console.cli.main import main' 'sys.exit(main())' \
+# The command, and what it answers to --version: no distribution of ours is installed that could.
+RUN printf 'Metadata-Version: 2.1\nName: runrelay\nVersion: %s\n' "${VERSION}" > /app/runrelay.egg-info && \
+    printf '%s\n' '#!/opt/venv/bin/python3 -P' 'import sys' 'from console.cli.main import main' 'sys.exit(main())' \
         > /opt/runrelay && chmod 0755 /opt/runrelay
 
 FROM ${BASE}
-ARG VERSION=dev
+ARG VERSION
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Runrelay" \
       org.opencontainers.image.description="Delivers what finished Actor runs left behind, with a receipt" \

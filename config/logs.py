@@ -28,7 +28,7 @@ PRIVATE = re.compile(
 
 #: what looks like a secret though nobody told us about it; the named groups are kept, what follows them is not
 PATTERNS = re.compile(
-    r"(?P<header>\b(?:proxy-)?authorization['\"]?\s*[:=,]\s*b?['\"]?(?:(?:bearer|basic|token)\s+)?|\bbearer\s+)[^\s'\",]+"
+    r"(?P<header>\b(?:proxy-)?authorization['\"]?\s*[:=,]\s*(?:b?['\"])?(?:(?:bearer|basic|token)\s+)?|\bbearer\s+)[^\s'\",]+"
     r"|(?P<query>[?&;](?:[a-z_-]*(?:token|signature|credential)|sig|api[-_]?key|secret|password)=)[^\s'\"&<>#]+"
     r"|(?P<userinfo>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@?#]*:)[^\s/]+(?=@)"
     r"|(?P<platform>\bapify_(?:api|proxy)_)\w+",

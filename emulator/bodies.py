@@ -47,9 +47,10 @@ class _Brotli:
         self._inflate: Any = import_module("brotli").Decompressor()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        yield self._inflate.process(data, output_buffer_limit=_PIECE)
-        while not self._inflate.can_accept_more_data():
-            yield self._inflate.process(b"", output_buffer_limit=_PIECE)
+        piece = self._inflate.process(data, output_buffer_limit=_PIECE)
+        while piece:  # an empty piece means that it waits for more input
+            yield piece
+            piece = self._inflate.process(b"", output_buffer_limit=_PIECE)
 
     def is_complete(self) -> bool:
         return bool(self._inflate.is_finished())

@@ -73,9 +73,15 @@ async def _until_cancelled(server: uvicorn.Server, listener: socket.socket) -> N
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio switches Nagle's delay off only where it sees TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener.bind((host, port))
+        return listener
     except OSError as error:
+        listener.close()
         raise EmulatorError(f"The emulator cannot listen on {host}:{port}: {error.strerror}.") from error
 
 

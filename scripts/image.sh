@@ -50,7 +50,7 @@ write_secrets() {
 }
 
 build_arguments() {
-    printf '%s\n' --tag "$image" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
+    printf '%s\n' --tag "$image" --build-arg "REVISION=$revision" \
         --secret "id=pip.conf,src=$work/pip.conf" --secret "id=ca.pem,src=$work/ca.pem"
 }
 
@@ -111,7 +111,7 @@ look_inside() {
     local inside=$1
     say "inside $image"
     "$inside" sh -c 'python3 --version && id -u && test "$(id -u)" = 10001'
-    "$inside" runrelay --version
+    "$inside" runrelay --version | grep --fixed-strings "$version"
     "$inside" runrelay check
     "$inside" sh -c "$start_and_stop"
 }

@@ -1,8 +1,8 @@
 """What the jobs of one worker process share."""
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random
 
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
@@ -28,7 +28,7 @@ class Runtime:
     apis: Mapping[str, Api]
     names: Names = field(default_factory=Names)
     stopping: bool = False
-    random: random.Random = field(default_factory=random.Random)
+    random: Random = field(default_factory=Random)
 
     def source(self, name: str) -> tuple[Source, Api]:
         """Raises Transient (config_gone) if the file names no such source any more."""

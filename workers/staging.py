@@ -39,7 +39,6 @@ _WRONG_PLACE = {
     errno.ELOOP,
     errno.EEXIST,
     errno.ENOTEMPTY,
-    errno.EFBIG,
 }
 
 

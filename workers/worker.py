@@ -45,12 +45,30 @@ async def work(
     settings: Settings, table: RouteTable, *, host: str, port: int, ready: Callable[[str], None] | None = None
 ) -> None:
     """Work until SIGTERM or SIGINT. `ready` is called with the URL of the health server."""
-    stop = asyncio.Event()
+    work_on = asyncio.create_task(run_worker(settings, table, host=host, port=port, ready=ready))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work_on.cancel)
+    try:
+        await work_on
+    except asyncio.CancelledError:
+        log.info("worker.stopped")
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def run_worker(
+    settings: Settings, table: RouteTable, *, host: str, port: int, ready: Callable[[str], None] | None = None
+) -> None:
+    """Work until cancelled; then running slices reach a checkpoint before this returns."""
     async with _runtime(settings, table) as (runtime, pool), health_server(host, port) as url:
-        with _signals(stop):
-            if ready:
-                ready(url)
-            await _until_stopped(runtime, pool, stop)
+        if ready:
+            ready(url)
+        log.info("worker.started", routes=len(table.routes), sources=list(table.sources), health=url)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sweep_forever(runtime.ledger))
+            group.create_task(_supervise(runtime, pool))
 
 
 @asynccontextmanager
@@ -75,19 +93,6 @@ async def open_pool(redis_url: str, keys: Keys) -> ArqRedis:
     return await create_pool(wire, job_serializer=pack_job, job_deserializer=unpack_job, default_queue_name=keys.queue)
 
 
-async def _until_stopped(runtime: Runtime, pool: ArqRedis, stop: asyncio.Event) -> None:
-    tasks = [
-        asyncio.create_task(sweep_forever(runtime.ledger), name="sweeper"),
-        asyncio.create_task(_supervise(runtime, pool), name="arq"),
-    ]
-    log.info("worker.started", routes=len(runtime.table.routes), sources=list(runtime.table.sources))
-    await stop.wait()
-    runtime.stopping = True
-    log.info("worker.stopping")
-    await _cancelled(tasks)
-    log.info("worker.stopped")
-
-
 async def _supervise(runtime: Runtime, pool: ArqRedis) -> None:
     """Keep an arq worker running: it ends itself when Redis goes away."""
     while True:
@@ -95,6 +100,8 @@ async def _supervise(runtime: Runtime, pool: ArqRedis) -> None:
         try:
             await worker.async_run()
         except asyncio.CancelledError:
+            runtime.stopping = True
+            log.info("worker.stopping")
             await drain(worker)
             raise
         except (RedisError, OSError) as exc:
@@ -153,19 +160,3 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _signals:  # noqa: N801  # reads as a context
-    """SIGTERM and SIGINT set `stop` while the context lasts."""
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        self._stop = stop
-        self._loop = asyncio.get_running_loop()
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop.set)
-
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.remove_signal_handler(number)

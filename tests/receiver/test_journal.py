@@ -76,7 +76,7 @@ async def test_a_sender_that_hangs_up_is_noted_and_is_nobodys_bug(wire: Wire, li
         )
         await socket.say(b'{"run"')
         await asyncio.sleep(0.05)
-    while not facts(lines):  # noqa: ASYNC110  # nobody tells the sender that it was noticed
+    while not facts(lines):  # nobody tells the sender that it was noticed
         await asyncio.sleep(0.01)
     [line] = facts(lines)
     assert line == {"level": "warning", "source": "plain", "answer": "disconnected", "bytes": 6}

@@ -104,7 +104,7 @@ async def begun(process: Process, wire: Wire) -> tuple[str, "asyncio.Task[int]"]
 
 async def draining(url: str, wire: Wire) -> None:
     """Waits until the process has noticed that it is to stop."""
-    while (await wire.session.get(f"{url}/readyz")).status == 200:  # noqa: ASYNC110  # it is another process
+    while (await wire.session.get(f"{url}/readyz")).status == 200:  # it is another process
         await asyncio.sleep(0.01)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -26,6 +27,11 @@ def last(word: str) -> str:
     return [rest for name, rest in instructions() if name == word][-1].strip()
 
 
+def version() -> str:
+    project: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project["version"]
+
+
 def test_the_linter_has_nothing_to_say() -> None:
     done = subprocess.run([tool("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -45,7 +51,7 @@ def test_commands_are_arguments() -> None:
 
 def test_the_base_can_be_chosen_and_every_stage_stands_on_it() -> None:
     words = instructions()
-    assert words[0] == ("ARG", "BASE=python:3.11-slim")
+    assert words[:2] == [("ARG", "BASE=python:3.11-slim"), ("ARG", f"VERSION={version()}")]
     assert [rest.split()[0] for word, rest in words if word == "FROM"] == ["${BASE}"] * 2
 
 

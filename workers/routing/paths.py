@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 
-#: bytes of one name; file systems stop at 255, and a part file's name is up to 40 longer
+#: bytes of one rendered name; file systems stop at 255, and an extension, a mark and the part's suffix come on top
 _LONGEST = 200
 _ENDING = re.compile(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{1,8}$")
 _EXTENSIONS = {
@@ -55,7 +55,7 @@ def with_extension(path: PurePosixPath, content_type: str) -> PurePosixPath:
     """The path with its content type's extension, unless its name has one (a `.2` is none, a `.gz` is)."""
     if _ENDING.search(path.name):
         return path
-    return path.with_name(_short(path.name + extension(content_type)))
+    return path.with_name(path.name + extension(content_type))
 
 
 def extension(content_type: str) -> str:

@@ -1,0 +1,3 @@
+"""A sink that fails while it is loaded."""
+
+TAKES = frozenset({1 // 0})
