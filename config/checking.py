@@ -73,7 +73,7 @@ class Checker:
         self.problems = list(document.problems)
         self.warnings: list[Problem] = []
         self.secrets: set[str] = set()
-        self.broken = document.broken | set(self.filled.failed)
+        self.broken = {*document.broken, *self.filled.failed}
         self._tell_unfilled()
 
     def say(self, message: str, path: KeyPath, *, key: bool = False) -> None:
@@ -161,6 +161,8 @@ class Checker:
             self.say(_unknown_key(str(loc[-1]), known), path, key=True)
         elif error["type"] != "missing":
             self.say(self._wrong_value(error, path) + _example(model, loc), path)
+            if _KINDS.get(error["type"]) in {"a list", "a mapping"}:
+                self.broken.add(path)
         elif not nearest(str(loc[-1]), (str(other[-1]) for other in unknown if other[:-1] == loc[:-1])):
             message = f"`{loc[-1]}` is required{self._meant(model, loc, path[:-1], siblings)}"
             self.say(message + _example(model, loc), path, key=True)
@@ -237,7 +239,10 @@ def _kind(value: Any) -> str:
 
 def _not_one_of(as_written: Any, error: ErrorDetails) -> str:
     expected = str(error.get("ctx", {}).get("expected", "")).replace("'", "`")
-    near = nearest(str(as_written), expected.replace("`", "").replace(" or ", ", ").split(", "))
+    words = expected.replace("`", "").replace(" or ", ", ").split(", ")
+    if as_written in words:
+        return f"must be {expected}, not text: leave the quotes out"
+    near = nearest(str(as_written), words)
     guess = f"; did you mean `{near}`?" if near else ""
     return f"must be {expected}, not `{as_written}`{guess}"
 

@@ -225,9 +225,11 @@ class _Reading:
     def skip_pair(self, key: yaml.Event, path: KeyPath, outer: Place) -> None:
         """A structure as key: nearly always `{{ … }}` without quotes, which YAML reads as a mapping in a mapping."""
         told = len(self.problems)
-        self.value(key, (*path, "?"))
-        self.value(self.loader.get_event(), (*path, "?"))
-        del self.problems[told:]
+        try:
+            self.value(key, (*path, "?"))
+            self.value(self.loader.get_event(), (*path, "?"))
+        finally:
+            del self.problems[told:]
         self.complain(traps.quote(outer, self.lines) or "a key must be text", path, outer)
 
     def sequence(self, start: yaml.SequenceStartEvent, path: KeyPath) -> list[Any]:

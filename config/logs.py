@@ -10,6 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 from urllib.parse import quote
 
@@ -36,6 +37,9 @@ PATTERNS = re.compile(
 )
 KEPT = r"\g<header>\g<query>\g<userinfo>\g<platform>" + MASK
 
+#: a word in which none of the patterns can match: most of what is logged, and quickly seen
+PLAIN = re.compile(r"[A-Za-z0-9./-]*")
+
 #: what could move the cursor, start a line or turn text around on a terminal (CWE-117)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -52,28 +56,28 @@ class Mask:
     """Takes secrets out of text and of whatever a log line carries."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._known: list[str] = []
 
     def add(self, secrets: Iterable[str]) -> None:
         """Mask these from now on, also as they look inside a URL, inside JSON and in a repr."""
+        known = set(self._known)
         for secret in secrets:
-            spellings = {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
-            self._known |= {spelling for spelling in spellings if len(spelling) >= SHORTEST}
-        longest_first = sorted(self._known, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+            known |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+        long_enough = (spelling for spelling in known if len(spelling) >= SHORTEST)
+        self._known = sorted(long_enough, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        if self._pattern:
-            text = self._pattern.sub(MASK, text)
-        return PATTERNS.sub(KEPT, text)
+        for known in self._known:
+            if known in text:
+                text = text.replace(known, MASK)
+        return text if PLAIN.fullmatch(text) else PATTERNS.sub(KEPT, text)
 
     def value(self, value: Any) -> Any:
         """The same value made of JSON's types, without secrets."""
-        if value is None or isinstance(value, bool | int):
+        if isinstance(value, str):
+            return self.text(value)
+        if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
             return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else str(value)
         if isinstance(value, Mapping):
             return {self.text(str(key)): self.field(str(key), inner) for key, inner in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
@@ -83,11 +87,16 @@ class Mask:
         return self.text(str(value))
 
     def field(self, name: str, value: Any) -> Any:
-        hidden = value and not isinstance(value, int | float) and PRIVATE.fullmatch(name)
+        hidden = value and not isinstance(value, int | float) and is_private(name)
         return MASK if hidden else self.value(value)
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         return {name: self.field(name, value) for name, value in line.items()}
+
+
+@lru_cache(maxsize=1024)
+def is_private(name: str) -> bool:
+    return PRIVATE.fullmatch(name) is not None
 
 
 _mask = Mask()
@@ -124,7 +133,7 @@ def configure(
     people = format == "console" or (format == "auto" and out.isatty())
     ending = _for_people(out.isatty()) if people else _for_machines()
     structlog.configure(
-        processors=[*_shared(), *ending],
+        processors=[structlog.contextvars.merge_contextvars, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
@@ -132,27 +141,28 @@ def configure(
     _route_libraries(least, ending, out)
 
 
-def _shared() -> list[Processor]:
+def _for_machines() -> list[Processor]:
+    return [*_masked(), _ordered, structlog.processors.JSONRenderer()]
+
+
+def _for_people(colors: bool) -> list[Processor]:
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=24, sort_keys=False)
+    return [*_masked(), _harmless, renderer]
+
+
+def _masked() -> list[Processor]:
+    """What a line says, without secrets; then what we know to be none."""
     return [
-        structlog.contextvars.merge_contextvars,
+        structlog.processors.format_exc_info,
+        _mask,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
 
 
-def _for_machines() -> list[Processor]:
-    return [structlog.processors.format_exc_info, _mask, _ordered, structlog.processors.JSONRenderer()]
-
-
-def _for_people(colors: bool) -> list[Processor]:
-    renderer = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=24, sort_keys=False)
-    return [structlog.processors.format_exc_info, _mask, _harmless, renderer]
-
-
 def _ordered(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Time, level and event first, where the eye looks for them."""
-    first = {name: line.pop(name) for name in ("time", "level", "event") if name in line}
-    return {**first, **line}
+    return {"time": line["time"], "level": line["level"], "event": line["event"], **line}
 
 
 def _harmless(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
@@ -174,7 +184,11 @@ def _route_libraries(least: int, ending: list[Processor], out: TextIO) -> None:
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+            ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )

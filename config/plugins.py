@@ -53,7 +53,7 @@ def known(package: str, group: str) -> list[str]:
 
 
 def _target(package: str, type: str, group: str) -> str:
-    if "." in type:
+    if "." in type and all(part.isidentifier() for part in type.split(".")):
         return type
     if _is_ours(package, type):
         return f"{package}.{type}"

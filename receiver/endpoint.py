@@ -60,13 +60,9 @@ class Door:
 
     async def word_for(self, event: Event | Ignored | Test) -> str:
         """What becomes of it. Only an event is kept; nothing else reaches the queue."""
-        match event:
-            case Event():
-                return await self.commit(event)
-            case Ignored():
-                return "ignored"
-            case Test():
-                return "test"
+        if isinstance(event, Event):
+            return await self.commit(event)
+        return "ignored" if isinstance(event, Ignored) else "test"
 
     async def commit(self, event: Event) -> str:
         """`accepted` or `duplicate`.

@@ -107,7 +107,7 @@ class Limits:
         async def receive_within() -> Message:
             self.check_size(declared)
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout(self.seconds):
                     message = await receive()
             except TimeoutError:
                 raise Refused(Kind.REQUEST_TIMEOUT, f"send the whole body within {self.seconds:g} seconds") from None

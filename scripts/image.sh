@@ -108,10 +108,12 @@ in_buildah() {
 # --- the same questions to either
 
 look_inside() {
-    local inside=$1
+    local inside=$1 told
     say "inside $image"
     "$inside" sh -c 'python3 --version && id -u && test "$(id -u)" = 10001'
-    "$inside" runrelay --version | grep --fixed-strings "$version"
+    told=$("$inside" runrelay --version)
+    say "$told"
+    [[ $told == *"$version"* ]]
     "$inside" runrelay check
     "$inside" sh -c "$start_and_stop"
 }

@@ -121,7 +121,7 @@ def write_actor(actors: Path) -> WriteActor:
         folder = actors / name
         folder.mkdir()
         (folder / "main.py").write_text(PRELUDE + source)
-        lines = {"name": name, "command": ["{python}", "-I", "-S", "main.py"], **manifest}
+        lines = {"name": name, "command": ["{python}", "-S", "main.py"], **manifest}
         (folder / "actor.yaml").write_text(json.dumps(lines))
         return folder
 

@@ -68,7 +68,8 @@ class Installation:
 
         async def done() -> tuple[list[EventRecord], list[DeliveryRecord]] | None:
             events, deliveries = await self.ledger.of_run("apify", run_id)
-            final = all(event.state.final for event in events) and all(one.state.final for one in deliveries)
+            known = {one.delivery.id for one in deliveries if one.state.final}
+            final = all(event.state.final and known.issuperset(event.deliveries) for event in events)
             return (events, deliveries) if len(events) >= count and final else None
 
         return await eventually(done)

@@ -47,11 +47,19 @@ _ALLOWED = (
     nodes.Not,
     nodes.If,
     nodes.CondExpr,
-    nodes.Concat,
     nodes.Add,
     nodes.Sub,
     nodes.Neg,
 )
+_SPOKEN = {
+    "Call": "calls",
+    "For": "loops",
+    "Assign": "assignments",
+    "Mul": "`*`",
+    "Pow": "`**`",
+    "Mod": "`%`",
+    "Concat": "`~`",  # it would print null as a word; `{{ a }}{{ b }}` joins as well
+}
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -183,5 +191,5 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _spoken(node: nodes.Node) -> str:
-    names = {"Call": "calls", "For": "loops", "Assign": "assignments", "Mul": "`*`", "Pow": "`**`", "Mod": "`%`"}
-    return names.get(type(node).__name__, f"`{type(node).__name__.lower()}`")
+    kind = type(node).__name__
+    return _SPOKEN.get(kind, f"`{kind.lower()}`")

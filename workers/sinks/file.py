@@ -21,10 +21,11 @@ from workers.routing.paths import fenced, second, with_extension
 from workers.staging import PartFile, blocking
 
 TAKES = frozenset({"items", "records", "run", "log"})
+WHOLE = True
 
 _PIECE = 1 << 20
 _PATHS = {
-    "items": Template("{{ run.id }}{{ '.' ~ dataset if dataset != 'default' }}.jsonl"),
+    "items": Template("{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}.jsonl"),
     "records": Template("{{ run.id }}/{{ record.key }}"),
     "run": Template("{{ run.id }}.run.json"),
     "log": Template("{{ run.id }}.log.txt"),

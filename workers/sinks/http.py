@@ -37,6 +37,7 @@ from config.units import Duration, Size
 from workers.staging import disk_verdict
 
 TAKES = frozenset({"items", "records", "run", "log"})
+WHOLE = False
 
 _PIECE = 1 << 20
 _LONGEST_WAIT = 3600.0

@@ -19,6 +19,7 @@ from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Document, Shipment, Taken, Writer
 
 TAKES = frozenset({"items", "records", "run", "log"})
+WHOLE = False
 
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript", "image/svg+xml")
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -18,8 +18,13 @@ from tests.workers.sinks.shipments import batches, document, shipment
 
 Connect = Callable[[], AbstractAsyncContextManager[Sink]]
 
+
+def flat(lists: list[list[bytes]]) -> list[bytes]:
+    return [item for part in lists for item in part]
+
+
 THREE = [[b'{"n":1}', b'{"n":2}'], [b'{"n":3}'], [b'{"n":4}', b'{"n":5}']]
-ALL = [item for batch in THREE for item in batch]
+ALL = flat(THREE)
 ODD = [
     rb'{"nul":"\u0000","lone":"\ud800"}',
     '{"ß":"grüße 🎈","sep":"a\u2028b\u0085c"}'.encode(),
@@ -46,8 +51,8 @@ class FarSide(Protocol):
 class SinkContract:
     """Inherit as `class TestX(SinkContract)`, with `module` set to the sink's module."""
 
-    module: ClassVar[ModuleType]
-    options: ClassVar[BaseModel]
+    module: ModuleType
+    options: BaseModel
 
     def tried_again(self, once: list[bytes], again: list[bytes]) -> list[bytes]:
         """What the far side holds if `again` was sent, not confirmed to the ledger, and sent again at the end."""
@@ -135,7 +140,7 @@ class SinkContract:
         runs = {run: tagged(run) for run in ("r1", "r2", "r3", "r4", "r5")}
         async with connect() as sink:
             await asyncio.gather(*(send(sink, self.ship(run), batches(*items)) for run, items in runs.items()))
-        assert {run: far_side.items(run) for run in runs} == {run: sum(items, []) for run, items in runs.items()}
+        assert {run: far_side.items(run) for run in runs} == {run: flat(items) for run, items in runs.items()}
 
     async def test_takes_documents_as_they_are(self, connect: Connect, far_side: FarSide) -> None:
         async with connect() as sink:

@@ -171,13 +171,12 @@ class TestRequests:
     async def test_a_body_larger_than_allowed_is_not_sent(
         self, far_side: FarServer, tmp_path: Path, stream: str
     ) -> None:
-        async with opened(far_side.url, tmp_path, max_body="1KiB") as sink:
-            async with sink.open(shipment(http.Target(), stream=stream), None) as writer:
-                with pytest.raises(Permanent) as caught:
-                    if stream == "records":
-                        await writer.document(document("A", "image/png", PNG))
-                    else:
-                        await writer.items(batches([b"1" * 2000])[0])
+        shipped = shipment(http.Target(), stream=stream)
+        async with opened(far_side.url, tmp_path, max_body="1KiB") as sink, sink.open(shipped, None) as writer:
+            large = document("A", "image/png", PNG)
+            sending = writer.document(large) if stream == "records" else writer.items(batches([b"1" * 2000])[0])
+            with pytest.raises(Permanent) as caught:
+                await sending
         assert caught.value.reason is Reason.ITEM_REFUSED
         assert far_side.tried == []
 
@@ -214,10 +213,15 @@ class TestVerdicts:
     async def test_a_redirect_is_not_followed_and_its_host_is_named(
         self, connect: Connect, far_side: FarServer
     ) -> None:
-        far_side.answers = [answers(307, Location="https://elsewhere.example/s3cret")]
-        error = await refused(connect)
-        assert error.detail == "HTTP 307 to 'elsewhere.example': redirects are not followed, mend `url`"
-        assert len(far_side.tried) == 1
+        details = []
+        for location in ("https://elsewhere.example/s3cret", "http://[no"):
+            far_side.answers = [answers(307, Location=location)]
+            details.append((await refused(connect)).detail)
+        assert details == [
+            "HTTP 307 to 'elsewhere.example': redirects are not followed, mend `url`",
+            "HTTP 307 to nowhere: redirects are not followed, mend `url`",
+        ]
+        assert len(far_side.tried) == 2
 
     async def test_an_answer_is_quoted_up_to_a_kilobyte_and_never_with_our_secrets(
         self, far_side: FarServer, tmp_path: Path
@@ -309,6 +313,7 @@ class TestConfig:
             {"url": "http://metadata.google.internal/"},
             {"sign": ""},
             {"sign": "whsec_"},
+            {"sign": "whsec_canar"},
             {"headers": {"Content-Type": "text/x-canary"}},
             {"headers": {"X-A": "canary\r\nX-B: 1"}},
             {"headers": {"bad name": "canary"}},

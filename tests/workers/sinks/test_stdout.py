@@ -3,6 +3,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -39,8 +40,8 @@ class TestStdout(SinkContract):
     options = stdout.Target()
 
     @pytest.fixture
-    def far_side(self, capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Terminal]:
-        yield Terminal(capfdbinary)
+    def far_side(self, capfdbinary: pytest.CaptureFixture[bytes]) -> Terminal:
+        return Terminal(capfdbinary)
 
     @pytest.fixture
     def connect(self, tmp_path: Path) -> Connect:
@@ -71,15 +72,18 @@ class TestStdout(SinkContract):
                 await writer.document(document("log.txt", "text/plain", b"a\nb", b"", b"c\n", b"d"))
         assert far_side.text() == b'> {"n":1}\n> {"n":2}\n> a\n> bc\n> d\n'
 
-    async def test_a_reader_that_went_away_is_worth_another_try(
-        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.fixture
+    def full(self) -> Iterator[TextIO]:
         with Path("/dev/full").open("w") as full:
-            monkeypatch.setattr(sys, "stdout", full)
-            async with connect() as sink:
-                with pytest.raises(Transient) as caught:
-                    await send(sink, self.ship(), batches(ALL))
-            monkeypatch.undo()
+            yield full
+
+    async def test_a_reader_that_went_away_is_worth_another_try(
+        self, connect: Connect, full: TextIO, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdout", full)
+        async with connect() as sink:
+            with pytest.raises(Transient) as caught:
+                await send(sink, self.ship(), batches(ALL))
         assert (caught.value.reason, caught.value.detail) == (
             Reason.TARGET_UNAVAILABLE,
             "standard output cannot be written (ENOSPC)",

@@ -1,0 +1,80 @@
+# Two commands are enough to meet the project: `make demo` and `make test`. Both set up what they need.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+ARGS ?=
+
+# One way to install, whichever tool is there. Every package is checked against its hash.
+ifdef UV
+install = $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1)
+ours = $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+
+.PHONY: help setup setup-dev demo test lint types format bench image k8s clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Runrelay needs Python 3.11 or newer; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python requirements/build.txt requirements/runtime.txt pyproject.toml
+	@echo "Setting up $(VENV) (once) …"
+	@$(call install,requirements/build.txt)
+	@$(call install,requirements/runtime.txt)
+	@$(ours)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@echo "Adding what tests need (once) …"
+	@$(call install,requirements/dev.txt)
+	@touch $@
+
+setup: $(VENV)/.runtime ## Install what the demo needs into .venv
+
+setup-dev: $(VENV)/.dev ## Install what the tests need, too
+
+demo: setup ## Run the main job on this machine and show the receipt (ARGS="--json --out DIR")
+	@$(BIN)/runrelay demo $(ARGS)
+
+test: setup-dev ## Run every test, with coverage (ARGS="-k name" runs some, without)
+ifeq ($(strip $(ARGS)),)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+else
+	$(BIN)/pytest -q $(ARGS)
+endif
+
+lint: setup-dev ## Check style and the import order
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup-dev ## Check types
+	$(BIN)/mypy
+
+format: setup-dev ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev ## Measure, as ratios in one run (ARGS="--quick")
+	$(BIN)/python -m benchmarks $(ARGS)
+
+k8s: setup-dev ## Render and validate the Kubernetes manifests
+	$(BIN)/pytest -q tests/ships $(ARGS)
+
+image: ## Build the image and run it once
+	scripts/image.sh
+
+clean: ## Remove what set-up and tests left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

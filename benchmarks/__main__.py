@@ -1,0 +1,96 @@
+"""`make bench`: Runrelay beside its peers, measured in turns in one run. What counts are the ratios."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import accept, dataset
+from benchmarks.comparison import Comparison
+from benchmarks.measure import Failed
+
+BENCHES = ("accept", "dataset")
+
+
+def main() -> int:
+    asked = parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process of ours is stopped
+    try:
+        comparisons = asyncio.run(measure(asked))
+    except KeyboardInterrupt:
+        return 130
+    except Failed as failed:
+        print(failed, file=sys.stderr)
+        return 1
+    if asked.json:
+        print(json.dumps([comparison.as_json() for comparison in comparisons], ensure_ascii=False, indent=2))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    wanted = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    wanted.add_argument("bench", nargs="*", choices=[*BENCHES, []], default=[], help="which ones; default: all")
+    wanted.add_argument("--repetitions", type=positive, default=3, metavar="N", help="turns of each contender")
+    wanted.add_argument("--quick", action="store_true", help="less load and fewer rows: shows that it works")
+    wanted.add_argument("--connections", type=positive, default=64, metavar="N", help="that webhooks come over")
+    wanted.add_argument("--json", action="store_true", help="print results as JSON, with every sample")
+    return wanted
+
+
+def positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+async def measure(asked: argparse.Namespace) -> list[Comparison]:
+    """Each comparison is shown as soon as it is there."""
+    benches = {
+        "accept": lambda: accept.compare(asked.repetitions, 1.0 if asked.quick else 4.0, asked.connections),
+        "dataset": lambda: dataset.compare(asked.repetitions, 20_000 if asked.quick else 200_000),
+    }
+    console = Console(stderr=asked.json)
+    done = []
+    for name in asked.bench or BENCHES:
+        with console.status(f"{name}: {asked.repetitions} repetitions"):
+            done.append(await benches[name]())
+        console.print(table(done[-1]))
+    return done
+
+
+def table(comparison: Comparison) -> Table:
+    """A row per contender: medians, and behind each its ratio to every peer."""
+    shown = Table(title=comparison.title, title_justify="left", title_style="bold")
+    shown.add_column("")
+    for quantity, heading in comparison.quantities.items():
+        shown.add_column(heading, justify="right")
+        for peer in peers(comparison, quantity):
+            shown.add_column(f"× {peer}", justify="right", style="cyan")
+    for name in comparison.samples:
+        shown.add_row(name, *cells(comparison, name))
+    return shown
+
+
+def peers(comparison: Comparison, quantity: str) -> tuple[str, ...]:
+    return tuple(comparison.against) if quantity in comparison.compared else ()
+
+
+def cells(comparison: Comparison, name: str) -> list[str]:
+    found = []
+    for quantity in comparison.quantities:
+        found.append(figure(comparison.middle(name, quantity)))
+        found += [f"{comparison.ratio(name, peer, quantity):.2f}" for peer in peers(comparison, quantity)]
+    return found
+
+
+def figure(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Processes that are measured: started, asked for what they used, and stopped again."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from redis import Redis
+
+#: seconds for a process to say that it is ready, and to stop
+START, STOP = 30.0, 15.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Failed(Exception):
+    """A contender did not do its job, so there is nothing to compare."""
+
+
+class Child:
+    """A process that talks in lines: it says what it has to say on stdout, and is told on stdin to go on."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name, self.process, self.log = name, process, log
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def line(self, seconds: float = START) -> str:
+        """What it says next. Raises Failed if it ends or says nothing in time."""
+        assert self.process.stdout
+        try:
+            async with asyncio.timeout(seconds):
+                line = await self.process.stdout.readline()
+        except TimeoutError:
+            line = b""
+        if not line:
+            raise Failed(f"{self.name} ended, or said nothing for {seconds:g} s:\n{self.log.read_text()[-2000:]}")
+        return line.decode().strip()
+
+    async def go(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(b"go\n")
+        await self.process.stdin.drain()
+
+
+@asynccontextmanager
+async def running(
+    module: str, *args: str | Path, logs: Path, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Child]:
+    """`python -m module args…` while the block lasts. What it logs goes to a file in the folder `logs`."""
+    log = logs / f"{module}.log"
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            *map(str, args),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, **(environ or {})},
+        )
+    try:
+        yield Child(module, process, log)
+    finally:
+        await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin
+    process.stdin.close()
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def cpu_seconds(*pids: int) -> float:
+    """User and system time of the processes so far, with all their threads (proc(5), `stat`, fields 14 and 15)."""
+    return sum(map(_cpu, pids))
+
+
+def _cpu(pid: int) -> float:
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / TICKS
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory the process ever had resident (proc(5), `status`, VmHWM, in kB)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+def redis_pid(url: str) -> int:
+    with Redis.from_url(url) as redis:
+        return int(redis.info("server")["process_id"])
