@@ -12,7 +12,8 @@ ifdef UV
 install = $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1)
 ours = $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
-install = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 
@@ -70,11 +71,14 @@ format: setup-dev ## Rewrite the code in the house style
 bench: setup-dev ## Measure, as ratios in one run (ARGS="--quick")
 	$(BIN)/python -m benchmarks $(ARGS)
 
-k8s: setup-dev ## Render and validate the Kubernetes manifests
-	$(BIN)/pytest -q tests/ships $(ARGS)
+k8s: setup-dev ## Render every kustomization and validate it
+	@mkdir -p results/k8s
+	@set -e; for folder in k8s/base k8s/overlays/*; do \
+		out=results/k8s/$$(basename $$folder).yaml; $(BIN)/kubectl kustomize $$folder > $$out; \
+		$(BIN)/kubernetes-validate --strict --quiet $$out && echo "$$out is valid"; done
 
 image: ## Build the image and run it once
-	scripts/image.sh
+	@bash scripts/image.sh $(ARGS)
 
 clean: ## Remove what set-up and tests left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

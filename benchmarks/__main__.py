@@ -5,8 +5,8 @@ import asyncio
 import json
 import signal
 import sys
-from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -64,28 +64,16 @@ async def measure(asked: argparse.Namespace) -> list[Comparison]:
 
 
 def table(comparison: Comparison) -> Table:
-    """A row per contender: medians, and behind each its ratio to every peer."""
-    shown = Table(title=comparison.title, title_justify="left", title_style="bold")
+    """Medians, and under each contender of ours its ratio to every peer."""
+    shown = Table(title=comparison.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     shown.add_column("")
-    for quantity, heading in comparison.quantities.items():
+    for heading in comparison.quantities.values():
         shown.add_column(heading, justify="right")
-        for peer in peers(comparison, quantity):
-            shown.add_column(f"× {peer}", justify="right", style="cyan")
     for name in comparison.samples:
-        shown.add_row(name, *cells(comparison, name))
+        shown.add_row(name, *(figure(comparison.middle(name, quantity)) for quantity in comparison.quantities))
+        for peer, ratios in comparison.ratios(name).items():
+            shown.add_row(f"  ÷ {peer}", *(f"{ratio:.2f}" for ratio in ratios.values()), style="cyan")
     return shown
-
-
-def peers(comparison: Comparison, quantity: str) -> tuple[str, ...]:
-    return tuple(comparison.against) if quantity in comparison.compared else ()
-
-
-def cells(comparison: Comparison, name: str) -> list[str]:
-    found = []
-    for quantity in comparison.quantities:
-        found.append(figure(comparison.middle(name, quantity)))
-        found += [f"{comparison.ratio(name, peer, quantity):.2f}" for peer in peers(comparison, quantity)]
-    return found
 
 
 def figure(number: float) -> str:

@@ -55,8 +55,7 @@ async def compare(repetitions: int, seconds: float, connections: int) -> Compari
     return Comparison(
         title=f"Accepting webhooks of 1.2 KB over {connections} connections",
         quantities={"rate": "webhooks/s", "cpu": "CPU µs each", "p50": "p50 ms", "p99": "p99 ms"},
-        compared=("rate", "cpu", "p50", "p99"),
-        against=(BARE, ARQ),
+        peers=(BARE, ARQ),
         samples=await in_turns(shots, repetitions),
     )
 

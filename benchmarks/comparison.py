@@ -1,6 +1,6 @@
 """Samples of several contenders, taken in turns, and the ratios between them."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -15,15 +15,13 @@ class Comparison:
     Attributes:
         title: what was done.
         quantities: name of a number in a sample → heading of its column.
-        compared: quantities that are also shown as ratios.
-        against: peers that ratios are taken against.
+        peers: the contenders that all others are held against.
         samples: contender → one sample per repetition, in the order taken.
     """
 
     title: str
     quantities: Mapping[str, str]
-    compared: Sequence[str]
-    against: Sequence[str]
+    peers: Sequence[str]
     samples: Mapping[str, Sequence[Sample]]
 
     def middle(self, contender: str, quantity: str) -> float:
@@ -34,21 +32,19 @@ class Comparison:
         pairs = zip(self.samples[contender], self.samples[peer], strict=True)
         return median(one[quantity] / other[quantity] for one, other in pairs)
 
-    def ratios(self) -> Iterator[tuple[str, str]]:
-        """Every (quantity, peer) that has a column."""
-        return ((quantity, peer) for quantity in self.compared for peer in self.against)
+    def ratios(self, contender: str) -> dict[str, dict[str, float]]:
+        """Peer → quantity → ratio; nothing for a peer itself."""
+        held_against = () if contender in self.peers else self.peers
+        return {peer: {name: self.ratio(contender, peer, name) for name in self.quantities} for peer in held_against}
 
     def as_json(self) -> dict[str, Any]:
         return {"title": self.title, "contenders": {name: self._row(name) for name in self.samples}}
 
     def _row(self, name: str) -> dict[str, Any]:
         return {
-            **{quantity: round(self.middle(name, quantity), 3) for quantity in self.quantities},
-            "ratios": {
-                quantity: {peer: round(self.ratio(name, peer, quantity), 3) for peer in self.against}
-                for quantity in self.compared
-            },
-            "samples": [{key: round(value, 3) for key, value in sample.items()} for sample in self.samples[name]],
+            **{quantity: self.middle(name, quantity) for quantity in self.quantities},
+            "ratios": self.ratios(name),
+            "samples": self.samples[name],
         }
 
 

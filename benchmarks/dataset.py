@@ -55,8 +55,7 @@ async def compare(repetitions: int, rows: int) -> Comparison:
     return Comparison(
         title=f"A dataset of {rows:,} items of {ITEM_BYTES} bytes → a JSON Lines file",
         quantities={"rate": "items/s", "cpu": "CPU s per 100 k", "rss": "peak MB"},
-        compared=("rate", "cpu"),
-        against=(SOCKET, OFFICIAL),
+        peers=(SOCKET, OFFICIAL),
         samples=samples,
     )
 

@@ -137,12 +137,11 @@ class Connection(asyncio.Protocol):
 async def shoot(url: str, seconds: float, connections: int) -> dict[str, object]:
     """Rate, and percentiles of the answers' times in milliseconds."""
     parts = urlsplit(url)
+    address = (str(parts.hostname), parts.port or 80)
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     shot = Shot(request(parts), began + seconds)
-    made = [
-        await loop.create_connection(lambda: Connection(shot), parts.hostname, parts.port) for _ in range(connections)
-    ]
+    made = [await loop.create_connection(lambda: Connection(shot), *address) for _ in range(connections)]
     await asyncio.gather(*(connection.done for _, connection in made))
     lasted = time.perf_counter() - began
     took = sorted(shot.took)

@@ -1,8 +1,8 @@
 """A platform with one run and one dataset, as fast as Python can serve it: `python -m benchmarks.pages ROWS`.
 
-Rows are rendered once, in pages of 1,000 that repeat. It answers what is needed to deliver a run: whose token it is, the
-run, the dataset's count, and its items as `json` or `jsonl` with Apify's pagination headers. Without `limit` all items
-come in one answer. Nothing is compressed.
+Rows are rendered once, in pages of 1,000 that repeat. It answers what is needed to deliver a run: whose token it is,
+the run, the dataset's count, and its items as `json` or `jsonl` with Apify's pagination headers. Without `limit` all
+items come in one answer. Nothing is compressed.
 """
 
 import asyncio

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 def say(word: str) -> None:

@@ -99,10 +99,13 @@ def _with_quotes(line: str, start: int, end: int) -> str:
 
 
 def _plain(error: yaml.MarkedYAMLError) -> str:
-    context, opened = error.context or "", error.context_mark
-    if "quoted scalar" in context and opened:
-        return f"this is not YAML: the quote opened in line {opened.line + 1} is never closed"
-    if "flow" in context and opened:
+    problem, context = error.problem or "", error.context or ""
+    opened = error.context_mark.line + 1 if error.context_mark else 0
+    if "escape" in problem:
+        return "inside double quotes a backslash begins an escape: use single quotes, or write the backslash twice"
+    if "quoted scalar" in context and "unexpected" in problem:
+        return f"this is not YAML: the quote opened in line {opened} is never closed"
+    if "flow" in context:
         advice = "inside it a text with any of `,[]{}` needs quotes"
-        return f"this is not YAML: the bracket opened in line {opened.line + 1} is not closed as it should be; {advice}"
-    return f"this is not YAML: {error.problem}. Look at quotes, colons and indentation here and in the line above"
+        return f"this is not YAML: the bracket opened in line {opened} is not closed as it should be; {advice}"
+    return f"this is not YAML: {problem}. Look at quotes, colons and indentation here and in the line above"

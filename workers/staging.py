@@ -199,7 +199,7 @@ class PartFile:
     def _write(self, chunk: bytes, *, sync: bool) -> Grown:
         fd, begin = self._file(), self.mark.bytes
         os.ftruncate(fd, begin)
-        _write_at(fd, gzip.compress(chunk, compresslevel=6, mtime=None) if self.packed else chunk, begin)
+        _write_at(fd, gzip.compress(chunk, compresslevel=6, mtime=0) if self.packed else chunk, begin)
         if sync:
             self._sync()
         tail, rows, size = _look(fd, begin, packed=self.packed)

@@ -136,6 +136,10 @@ MISTAKES = {
         "a: 'x\nb: 1\n",
         ["f:3:1: this is not YAML: the quote opened in line 1 is never closed"],
     ),
+    "backslash in double quotes": (
+        'a: "C:\\data"\n',
+        ["f:1:7: inside double quotes a backslash begins an escape: use single quotes, or write the backslash twice"],
+    ),
     "open bracket": (
         "a: [1\nb: 2\n",
         [
@@ -185,7 +189,10 @@ def test_a_mistake_in_yaml_is_told_with_the_line_as_it_should_be(text: str, expe
 
 
 def test_signs_inside_quotes_blocks_and_comments_are_no_mistakes() -> None:
-    text = "a: \"{{ x }} *b !c @d\"\nb: '{{ it''s }}'\nc: |\n  {{ x }}: *y\n  a, b\nd: x  # {{ y }} *z\ne: ${X}\nf: a*b!c\n"
+    text = (
+        "a: \"{{ x }} *b !c @d\"\nb: '{{ it''s }}'\nc: |\n  {{ x }}: *y\n  a, b\n"
+        "d: x  # {{ y }} *z\ne: ${X}\nf: a*b!c\n"
+    )
     document = parse(text, "f")
     assert document.problems == ()
     assert document.value == {
