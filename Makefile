@@ -12,12 +12,12 @@ ifdef UV
 install = $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1)
 ours = $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
-install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null && \
+install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1 && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 
-.PHONY: help setup setup-dev demo test lint types format bench image k8s clean
+.PHONY: help setup setup-dev demo test test-long lint types format bench image k8s clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(BIN)/pytest -q $(ARGS)
 endif
+
+test-long: setup-dev ## Run the tests that take minutes
+	$(BIN)/pytest -q -s -o addopts="-ra -p no:valkey" tests/long $(ARGS)
 
 lint: setup-dev ## Check style and the import order
 	$(BIN)/ruff check .

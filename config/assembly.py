@@ -6,12 +6,13 @@ from types import ModuleType
 from typing import Any, cast
 
 from config import plugins
-from config.checking import Checker, nearest
+from config.checking import Checker
 from config.contracts.delivery import Send
 from config.contracts.errors import ConfigInvalid
 from config.contracts.sink import SinkModule
 from config.contracts.source import Source
 from config.document import KeyPath
+from config.nearest import guess
 from config.route import UNMATCHED, Read, Route, SinkSpec, Target, When
 from config.shapes import (
     NAME_ADVICE,
@@ -151,9 +152,8 @@ class Assembly:
     def module_of(self, sink: Any, path: KeyPath) -> SinkModule | None:
         defined = self.check.block(("sinks",))
         if isinstance(sink, str) and sink not in defined:
-            near = nearest(sink, defined)
-            guess = f"did you mean `{near}`? " if near else ""
-            self.check.say(f"no sink `{sink}` is defined: {guess}defined are {', '.join(defined) or 'none'}", path)
+            known = f"{guess(sink, defined)}defined are {', '.join(defined) or 'none'}"
+            self.check.say(f"no sink `{sink}` is defined: {known}", path)
         return self.modules.get(sink) if isinstance(sink, str) else None
 
     def send(
@@ -200,9 +200,8 @@ class Assembly:
             for index, source in enumerate(named if isinstance(named, list) else [named]):
                 if isinstance(source, str) and "*" not in source and source not in known:
                     where = (*below, "source", index) if isinstance(named, list) else (*below, "source")
-                    near = nearest(source, known)
-                    guess = f"did you mean `{near}`? " if near else ""
-                    self.check.say(f"no source `{source}` is defined: {guess}defined are {', '.join(known)}", where)
+                    others = f"{guess(source, known)}defined are {', '.join(known)}"
+                    self.check.say(f"no source `{source}` is defined: {others}", where)
 
     def names(self, path: KeyPath) -> list[str]:
         """The keys of the blocks in the block at `path`, each held against the pattern for names."""

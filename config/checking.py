@@ -1,6 +1,5 @@
 """Holds parts of a document against pydantic models, and says every mistake in the file's own words and places."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -14,29 +13,11 @@ from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.document import Document, KeyPath, descend, holds, written
 from config.environment import Environment, fill
+from config.nearest import guess, nearest
 from config.units import NotAnAmount, octets, seconds
 
 M = TypeVar("M", bound=BaseModel)
 
-#: words people bring along from other tools
-_SAME = {
-    "on": "when",
-    "if": "when",
-    "filter": "when",
-    "trigger": "when",
-    "targets": "to",
-    "destinations": "to",
-    "outputs": "to",
-    "actors": "actor",
-    "tasks": "task",
-    "statuses": "status",
-    "datasets": "dataset",
-    "record": "records",
-    "log": "log_tail",
-    "retries": "retry",
-    "destination": "sink",
-    "secret": "secrets",
-}
 _KINDS = {
     "string_type": "text",
     "list_type": "a list",
@@ -52,16 +33,6 @@ _KINDS = {
     "bool_parsing": "true or false",
 }
 _SHORTEST_SECRET = 6
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `word` was probably meant to be."""
-    words = list(known)
-    if _SAME.get(word) in words:
-        return _SAME[word]
-    lowered = {known_word.lower(): known_word for known_word in words}
-    near = difflib.get_close_matches(word.lower(), lowered, n=1)
-    return lowered[near[0]] if near else None
 
 
 class Checker:
@@ -103,7 +74,9 @@ class Checker:
     def blocks(self, path: KeyPath) -> list[KeyPath]:
         """The paths of the mappings in the mapping or list there; what else is in it, the shape complains about."""
         value = self.value(path)
-        steps: Iterable[str | int] = value if isinstance(value, dict) else range(len(value or ()))
+        steps: Iterable[str | int] = (
+            value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+        )
         return [(*path, step) for step in steps if isinstance(value[step], dict)]
 
     def model(self, model: type[M], path: KeyPath, value: Any, siblings: Collection[str] = ()) -> M | None:
@@ -210,9 +183,7 @@ def _put_back(message: str, value: str, reference: str) -> str:
 
 
 def _unknown_key(key: str, known: Collection[str]) -> str:
-    near = nearest(key, known)
-    guess = f"did you mean `{near}`? " if near else ""
-    return f"there is no key `{key}` here: {guess}known are {', '.join(sorted(known)) or 'none'}"
+    return f"there is no key `{key}` here: {guess(key, known)}known are {', '.join(sorted(known)) or 'none'}"
 
 
 def _said(message: str, as_written: Any) -> str:
@@ -242,9 +213,7 @@ def _not_one_of(as_written: Any, error: ErrorDetails) -> str:
     words = expected.replace("`", "").replace(" or ", ", ").split(", ")
     if as_written in words:
         return f"must be {expected}, not text: leave the quotes out"
-    near = nearest(str(as_written), words)
-    guess = f"; did you mean `{near}`?" if near else ""
-    return f"must be {expected}, not `{as_written}`{guess}"
+    return f"must be {expected}, not `{as_written}`; {guess(str(as_written), words)}".rstrip("; ")
 
 
 def _keys(model: type[BaseModel], loc: KeyPath) -> list[str]:

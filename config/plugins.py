@@ -1,6 +1,5 @@
 """Finds the module that a `type:` names. There is no list of sinks or sources anywhere: a module is there or not."""
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -12,6 +11,7 @@ from typing import get_args
 from config.contracts.delivery import Send
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
+from config.nearest import guess
 
 SINKS = "runrelay.sinks"
 SOURCES = "runrelay.sources"
@@ -80,9 +80,7 @@ def _import(name: str, type: str, *, ours: bool) -> ModuleType:
 
 
 def _unknown(type: str, types: Sequence[str]) -> str:
-    near = difflib.get_close_matches(type, types, n=1)
-    guess = f"did you mean `{near[0]}`? " if near else ""
-    return f"there is no type `{type}`: {guess}known are {', '.join(types) or 'none'}"
+    return f"there is no type `{type}`: {guess(type, types)}known are {', '.join(types) or 'none'}"
 
 
 def _listed(parts: Sequence[str]) -> str:

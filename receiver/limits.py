@@ -49,7 +49,6 @@ class Gate:
     @contextmanager
     def entered(self) -> Iterator["Visit"]:
         """Raises Refused: draining, or rate_limited when full."""
-        self.check_open()
         self.check_room(self.inside < self.most)
         visit = Visit(self)
         self.inside += 1
@@ -107,7 +106,7 @@ class Limits:
         async def receive_within() -> Message:
             self.check_size(declared)
             try:
-                async with asyncio.timeout(self.seconds):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
                 raise Refused(Kind.REQUEST_TIMEOUT, f"send the whole body within {self.seconds:g} seconds") from None

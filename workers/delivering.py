@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from redis.exceptions import RedisError
 
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.errors import ConfigInvalid, NotYet, Permanent, Transient, WorkError
@@ -68,7 +69,7 @@ class Turn:
             return await self._wait(error)
         except WorkError as error:
             return await self._settle(error)
-        except LeaseLost:
+        except (LeaseLost, RedisError):
             raise
         except Exception as error:
             log.exception("delivery.broke", delivery_id=self.delivery.id)

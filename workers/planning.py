@@ -3,6 +3,7 @@
 import time
 
 import structlog
+from redis.exceptions import RedisError
 
 from config.contracts.errors import Transient, WorkError
 from config.contracts.event import EventState
@@ -50,6 +51,8 @@ async def _plan(runtime: Runtime, lease: Lease, event: EventRecord) -> tuple[str
         plan = await make_plan(event, source, api, runtime.table, runtime.names, runtime.ledger)
     except WorkError as error:
         return await _settle(runtime, lease, event, error)
+    except RedisError:
+        raise
     except Exception as error:
         log.exception("event.plan_broke", event_id=event.id)
         return await _settle(runtime, lease, event, Transient(Reason.INTERNAL_ERROR, type(error).__name__))

@@ -116,6 +116,10 @@ AFTER_HEAD = {
         "routes:\n  - name: 1\n" + TO,
         [f"8:11: routes[0].name: must be text, not the number 1 {NUMBER_IS_TEXT} · Example: `name: products`"],
     ),
+    "name of a route that is a truth value": (
+        "routes:\n  - name: true\n" + TO,
+        [f"8:11: routes[0].name: must be text, not `true` {NUMBER_IS_TEXT} · Example: `name: products`"],
+    ),
     "targets missing": (
         ROUTES,
         ["8:5: routes[0].to: `to` is required · Example: `to: [{sink: out}]`"],
@@ -371,14 +375,15 @@ WHOLE = {
     ),
     "options of a sink": (
         "version: 1\n" + SOURCES + f"sinks:\n  rows:\n    {SHELF}\n    timeout: 1h\n    chunk: 5\n    kind: stel\n"
-        '    colour: "${COLOUR}"\n    bse: x\n' + ROUTE,
+        '    colour: "${COLOUR}"\n    link: here\n    bse: x\n' + ROUTE,
         [
             "6:14: sinks.rows.timeout: must be at most 600 seconds",
             f"7:12: sinks.rows.chunk: `5` is {SIZE}",
             "8:11: sinks.rows.kind: must be `steel` or `wood`, not `stel`; did you mean `steel`?",
             "9:13: sinks.rows.colour: no shelf is ${COLOUR}",
-            "10:5: sinks.rows.bse: there is no key `bse` here: did you mean `base`? known are base, batch, chunk,"
-            " colour, kind, password, retry, timeout, type",
+            "10:11: sinks.rows.link: must be a valid URL, relative URL without a base",
+            "11:5: sinks.rows.bse: there is no key `bse` here: did you mean `base`? known are base, batch, chunk,"
+            " colour, kind, link, password, retry, timeout, type",
         ],
     ),
     "mistakes everywhere, in file order": (

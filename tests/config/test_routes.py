@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.contracts.errors import ConfigInvalid
+from config.document import parse
 from config.environment import Environment
 from config.route import BatchSize, Read, Retry, Route, Target, When
 from config.routes import restore
@@ -366,3 +367,40 @@ def test_any_route_survives_being_kept_as_a_document(
     kept = found.document(found.routes[0])
     assert json.loads(kept)["route"] == route
     assert restore(kept, ENVIRON).route == found.routes[0]
+
+
+def paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    steps: list[Any] = (
+        list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    )
+    return [path, *(deeper for step in steps for deeper in paths(value[step], (*path, step)))]
+
+
+def replaced(value: Any, path: tuple[str | int, ...], other: Any) -> Any:
+    if not path:
+        return other
+    if isinstance(value, dict):
+        return {key: replaced(below, path[1:], other) if key == path[0] else below for key, below in value.items()}
+    return [replaced(below, path[1:], other) if index == path[0] else below for index, below in enumerate(value)]
+
+
+WHOLE = parse(FULL, "f").value
+JUNK = st.recursive(
+    st.sampled_from(["", "x", "*", "${A}", "${", "10m", 0, 1, -1, 2.5, True, False]),
+    lambda below: (
+        st.lists(below, max_size=2) | st.dictionaries(st.sampled_from(["name", "sink", "x", "not"]), below, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(path=st.sampled_from(paths(WHOLE)), junk=JUNK)
+def test_whatever_stands_anywhere_the_file_loads_or_says_where_it_is_wrong(
+    path: tuple[str | int, ...], junk: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = json.dumps(replaced(WHOLE, path, junk))
+    try:
+        table(tmp_path_factory.getbasetemp(), text)
+    except ConfigInvalid as exc:
+        assert exc.problems
+        assert all(problem.line == 1 and problem.column > 0 and problem.message for problem in exc.problems)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,8 +76,8 @@ class Emulator:
         async with self.session.request(method, self.url + path, data=data, headers=names) as response:
             return Answer(response.status, dict(response.headers), await response.read())
 
-    async def get(self, path: str, **headers: str) -> Answer:
-        return await self.ask("GET", path, **headers)
+    async def get(self, path: str, *, token: str | None = "t", **headers: str) -> Answer:
+        return await self.ask("GET", path, token=token, **headers)
 
     async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         return await self.ask("POST", path, body, **headers)
@@ -139,9 +141,8 @@ async def start_emulator(tmp_path: Path, actors: Path) -> AsyncIterator[StartEmu
             chosen = EmulatorSettings(**given)
             ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             task = asyncio.create_task(serve(chosen, "127.0.0.1", 0, ready=ready.set_result))
-            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
+            task.add_done_callback(lambda ended: ready.done() or ready.set_exception(_reason(ended)))
+            await ready
             emulator = Emulator(ready.result(), session, task, chosen.scenario)
             running.append(emulator)
             return emulator
@@ -157,6 +158,10 @@ async def emulator(start_emulator: StartEmulator, write_actor: WriteActor) -> Em
     write_actor("quick")
     write_actor("sleepy", "print('awake', flush=True)\ntime.sleep(60)")
     return await start_emulator()
+
+
+def _reason(ended: asyncio.Task[None]) -> BaseException:
+    return asyncio.CancelledError() if ended.cancelled() else ended.exception() or RuntimeError("it ended")
 
 
 @dataclass
@@ -183,6 +188,17 @@ class Listener:
 
 
 @pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """A certificate nobody vouches for."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.fixture
 async def listener() -> AsyncIterator[Listener]:
     """A web server that hears webhooks."""
     listener = Listener()
@@ -191,6 +207,6 @@ async def listener() -> AsyncIterator[Listener]:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listener.url = "http://127.0.0.1:{}/hook".format(runner.addresses[0][1])
+    listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     yield listener
     await runner.cleanup()

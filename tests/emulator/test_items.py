@@ -4,12 +4,14 @@ import gzip
 import json
 import zlib
 from email.utils import parsedate_to_datetime
+from importlib import import_module
 from typing import Any
 
-import brotli
 import pytest
 
 from tests.emulator.conftest import Emulator, StartEmulator
+
+brotli: Any = import_module("brotli")  # it has no types
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.emulator.conftest import Emulator, StartEmulator
 
 @pytest.fixture
 async def store(emulator: Emulator) -> str:
-    return "/v2/key-value-stores/" + (await emulator.post("/v2/key-value-stores")).data["id"]
+    return f"/v2/key-value-stores/{(await emulator.post('/v2/key-value-stores')).data['id']}"
 
 
 async def test_a_record_comes_back_with_its_bytes_and_content_type(emulator: Emulator, store: str) -> None:

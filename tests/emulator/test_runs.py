@@ -89,7 +89,9 @@ async def test_the_run_object_has_the_fields_of_the_api_page(emulator: Emulator)
     assert run["stats"]["inputBodyLen"] == 8
     assert run["stats"]["durationMillis"] == run["stats"]["runTimeSecs"] * 1000 > 0
     assert all(
-        re.fullmatch(r"[A-Za-z0-9]{17}", run[name]) for name in run if name == "id" or name.endswith("Id") and run[name]
+        re.fullmatch(r"[A-Za-z0-9]{17}", run[name])
+        for name in run
+        if name == "id" or (name.endswith("Id") and run[name])
     )
     assert run["storageIds"]["datasets"] == {"default": run["defaultDatasetId"]}
 
@@ -486,7 +488,8 @@ async def test_the_last_run_and_its_storages_are_found_by_status(
 ) -> None:
     write_actor(
         "mixed",
-        "push({'n': 1})\nrecord('OUTPUT', b'1', 'application/json')\nsys.exit(int(os.environ['ACTOR_MEMORY_MBYTES']) == 128)",
+        "push({'n': 1})\nrecord('OUTPUT', b'1', 'application/json')\n"
+        "sys.exit(int(os.environ['ACTOR_MEMORY_MBYTES']) == 128)",
     )
     emulator = await start_emulator()
     good = await emulator.finish(await emulator.start("mixed"))

@@ -1,5 +1,6 @@
 """Somebody's HTTP receiver: takes batches, remembers what it took, answers as told."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,12 +27,14 @@ class FarSide:
 
 
 @asynccontextmanager
-async def far_side() -> AsyncIterator[FarSide]:
+async def far_side(pause: float = 0.0) -> AsyncIterator[FarSide]:
+    """pause: seconds before each answer."""
     side = FarSide()
 
     async def take(request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
         side.requests.append(key)
+        await asyncio.sleep(pause)
         body = json.loads(await request.read())
         status = side.answers.pop(0) if side.answers else side.always
         if status < 300:

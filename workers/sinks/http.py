@@ -326,7 +326,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         wait = float(written) if written.isdecimal() else _until(parsedate_to_datetime(written))
     except (ValueError, OverflowError):
         return None
-    return min(max(wait, 0.0), 1e9)
+    return min(max(wait, 0.0), _LONGEST_WAIT)
 
 
 def _until(moment: datetime) -> float:

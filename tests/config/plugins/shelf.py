@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator
 
 from config.units import Duration, Size
 
@@ -20,6 +20,7 @@ class Config(Options):
     chunk: Size = Field(1024, ge=1024)
     kind: Literal["steel", "wood"] = "wood"
     colour: str = "red"
+    link: HttpUrl | None = None
 
     @field_validator("colour")
     @classmethod

@@ -1,0 +1,177 @@
+"""Starting and stopping the emulator, and what outlives it."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from emulator.serve import serve
+from emulator.settings import EmulatorError, EmulatorSettings
+from tests.emulator.conftest import Emulator, StartEmulator, WriteActor
+from tests.emulator.test_runs import is_alive, until_dead
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])
+async def test_an_address_others_can_reach_needs_a_token(tmp_path: Path, host: str) -> None:
+    with pytest.raises(EmulatorError, match="set --token"):
+        await serve(EmulatorSettings(data=tmp_path), host, 0)
+
+
+async def test_an_address_that_is_taken_is_named(emulator: Emulator, tmp_path: Path) -> None:
+    port = int(emulator.url.rsplit(":", 1)[1])
+
+    with pytest.raises(EmulatorError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+        await serve(EmulatorSettings(data=tmp_path / "other"), "127.0.0.1", port)
+
+
+async def test_two_emulators_do_not_share_their_data(emulator: Emulator, tmp_path: Path) -> None:
+    assert emulator.url
+
+    with pytest.raises(EmulatorError, match="perhaps another emulator does"):
+        await serve(EmulatorSettings(data=tmp_path / "data"), "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1", "0.0.0.0"])
+async def test_it_tells_the_address_under_which_actors_reach_it(tmp_path: Path, host: str) -> None:
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(EmulatorSettings(data=tmp_path, token="t"), host, 0, ready=ready.set_result))
+
+    url = await ready
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert url.rsplit(":", 1)[0] == {"localhost": "http://localhost", "::1": "http://[::1]"}.get(
+        host, "http://127.0.0.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ("name: Bad Name\ncommand: [x]", "name"),
+        ("name: a\ncommand: []", "command"),
+        ("name: a", "missing required field `command`"),
+        ("name: a\ncommand: [x]\nshell: true", "unknown field `shell`"),
+        ("name: a\ncommand: [x]\nmemoryMbytes: 1", "memoryMbytes"),
+        ("name: [", "while parsing"),
+    ],
+)
+async def test_an_actor_that_cannot_be_meant_stops_the_start(
+    actors: Path, tmp_path: Path, manifest: str, said: str
+) -> None:
+    (actors / "bad").mkdir()
+    (actors / "bad" / "actor.yaml").write_text(manifest)
+
+    with pytest.raises(EmulatorError, match="(?s)actor.yaml.*" + said):
+        await serve(EmulatorSettings(data=tmp_path / "d", actors=(actors,)), "127.0.0.1", 0)
+
+
+async def test_a_missing_actors_folder_and_twin_names_stop_the_start(actors: Path, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (actors / folder).mkdir()
+        (actors / folder / "actor.yaml").write_text("name: same\ncommand: [x]")
+
+    with pytest.raises(EmulatorError, match="is not a folder"):
+        await serve(EmulatorSettings(data=tmp_path / "d", actors=(tmp_path / "nowhere",)), "127.0.0.1", 0)
+    with pytest.raises(EmulatorError, match="the same name"):
+        await serve(EmulatorSettings(data=tmp_path / "d", actors=(actors,)), "127.0.0.1", 0)
+
+
+async def test_a_start_that_fails_inside_says_so(
+    start_emulator: StartEmulator, write_actor: WriteActor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object) -> None:
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr("emulator.lives.Lives.recover", broken)
+
+    with pytest.raises(EmulatorError, match="could not start on the data"):
+        await start_emulator()
+
+
+async def test_stopping_ends_running_actors_and_a_restart_remembers_everything(
+    start_emulator: StartEmulator, write_actor: WriteActor
+) -> None:
+    write_actor("done", "push([{'n': 1}])\nrecord('OUTPUT', b'1', 'application/json')")
+    write_actor(
+        "sleepy", "record('PID', str(os.getpid()).encode(), 'application/json')\nprint('awake')\ntime.sleep(60)"
+    )
+    emulator = await start_emulator(clock_factor=1.0)
+    done = await emulator.finish(await emulator.start("done"))
+    graceful, running = await emulator.start("sleepy"), await emulator.start("sleepy")
+    for run in (graceful, running):
+        await emulator.until(run, "awake")
+    await emulator.post(f"/v2/actor-runs/{graceful['id']}/abort?gracefully=1")
+    pid = (await emulator.get(f"/v2/actor-runs/{running['id']}/key-value-store/records/PID")).json
+
+    await emulator.stop()
+    assert not is_alive(pid)
+    again = await start_emulator()
+
+    assert await again.finish(done) == done
+    assert (await again.get(f"/v2/actor-runs/{done['id']}/dataset/items")).json == [{"n": 1}]
+    assert (await again.get(f"/v2/actor-runs/{done['id']}/key-value-store/records/OUTPUT")).json == 1
+    for run in (graceful, running):
+        assert (await again.finish(run))["status"] == "ABORTED"
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from emulator.serve import serve
+from emulator.settings import EmulatorSettings
+settings = EmulatorSettings(data=Path(sys.argv[1]), actors=(Path(sys.argv[2]),))
+asyncio.run(serve(settings, "127.0.0.1", 0, ready=lambda url: print(url, flush=True)))
+"""
+
+
+async def test_a_killed_emulator_leaves_no_actor_and_its_runs_fail_at_the_next_start(
+    start_emulator: StartEmulator, write_actor: WriteActor, emulator: Emulator, actors: Path, tmp_path: Path
+) -> None:
+    write_actor(
+        "family",
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        "record('PIDS', json.dumps([os.getpid(), child.pid]).encode(), 'application/json')\n"
+        "print('awake')\ntime.sleep(60)",
+    )
+    data = tmp_path / "killed"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(data), str(actors), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    there = Emulator(
+        (await process.stdout.readline()).decode().strip(), emulator.session, emulator.task, emulator.scenario
+    )
+    run = await there.start("family")
+    await there.until(run, "awake")
+    pids = json.loads((await there.get(f"/v2/actor-runs/{run['id']}/key-value-store/records/PIDS")).body)
+
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    for pid in pids:
+        await until_dead(pid)
+    again = await start_emulator(data=data)
+
+    ended = await again.finish(run)
+    assert (ended["status"], ended["exitCode"]) == ("FAILED", None)
+    assert ended["statusMessage"] == "The emulator was stopped while the Actor was running."
+    assert b"The emulator was stopped" in (await again.get(f"/v2/logs/{run['id']}")).body
+
+
+async def test_sigterm_ends_it_like_a_cancel(tmp_path: Path, actors: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(tmp_path / "d"), str(actors), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    await process.stdout.readline()
+
+    process.terminate()
+
+    assert await process.wait() in {0, -signal.SIGTERM, os.EX_OK}
