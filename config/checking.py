@@ -74,10 +74,10 @@ class Checker:
     def blocks(self, path: KeyPath) -> list[KeyPath]:
         """The paths of the mappings in the mapping or list there; what else is in it, the shape complains about."""
         value = self.value(path)
-        steps: Iterable[str | int] = (
-            value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
-        )
-        return [(*path, step) for step in steps if isinstance(value[step], dict)]
+        steps: Iterable[tuple[str | int, Any]] = ()
+        if isinstance(value, dict | list):
+            steps = value.items() if isinstance(value, dict) else enumerate(value)
+        return [(*path, step) for step, below in steps if isinstance(below, dict)]
 
     def model(self, model: type[M], path: KeyPath, value: Any, siblings: Collection[str] = ()) -> M | None:
         """`value`, all or part of what stands at `path`, as an instance of `model`; None if it does not fit.

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,7 +19,7 @@ from emulator.platform import Platform
 from emulator.scenarios import Delay, Duplicate, Lose, Scenario
 from emulator.settings import EmulatorSettings
 
-_METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE"}
 
 
 def create_app(settings: EmulatorSettings) -> Starlette:
@@ -80,12 +81,12 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            method = parse_qs(scope["query_string"]).get(b"method", [b""])[0].upper()
+            method = QueryParams(scope["query_string"]).get("method", "").upper()
             if method in _METHODS:
-                scope = {**scope, "method": method.decode()}
+                scope = {**scope, "method": method}
             raw = scope.get("raw_path") or b""
             if raw.startswith((b"/v2/acts/", b"/v2/actors/")) and b"%2f" in raw.lower():
-                scope = {**scope, "path": unquote(raw.decode("ascii").replace("%2f", "~").replace("%2F", "~"))}
+                scope = {**scope, "path": unquote(raw.decode("latin-1").replace("%2f", "~").replace("%2F", "~"))}
         await self._app(scope, receive, send)
 
 

@@ -49,7 +49,7 @@ async def serve(
         app = create_app(replace(settings, base_url=base_url))
         config = uvicorn.Config(
             app,
-            lifespan="on",
+            lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -57,9 +57,8 @@ async def serve(
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
         )
         server = _Server(config, lambda: ready(base_url) if ready else None)
-        await _until_cancelled(server, listener)
-        if not server.started:
-            raise EmulatorError(f"The emulator could not start on the data in {settings.data}; its log says why.")
+        async with app.router.lifespan_context(app):  # ours, so that an error at the start reaches the caller
+            await _until_cancelled(server, listener)
 
 
 async def _until_cancelled(server: uvicorn.Server, listener: socket.socket) -> None:

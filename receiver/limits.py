@@ -49,6 +49,7 @@ class Gate:
     @contextmanager
     def entered(self) -> Iterator["Visit"]:
         """Raises Refused: draining, or rate_limited when full."""
+        self.check_open()
         self.check_room(self.inside < self.most)
         visit = Visit(self)
         self.inside += 1

@@ -84,7 +84,7 @@ class Turn:
             raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
         route, target, spec = await self._restore()
         self.retry = target.retry
-        from_offset = 0 if getattr(spec.module, "WHOLE", False) else await self._from_offset()
+        starts = {} if spec.module.WHOLE else await self._starts()
         async with _connected(spec, runtime) as sink:
             await ship(
                 Work(
@@ -95,7 +95,7 @@ class Turn:
                     target=target,
                     sink=sink,
                     scope=_scope(source, event, event.run, delivery),
-                    from_offset=from_offset,
+                    starts=starts,
                     progress=self.progress,
                 )
             )
@@ -112,14 +112,14 @@ class Turn:
         target = next(one for one in restored.route.to if one.name == self.delivery.target)
         return restored.route, target, restored.sinks[target.sink]
 
-    async def _from_offset(self) -> int:
+    async def _starts(self) -> dict[str, int]:
         """Datasets only grow: a run that finished again sends what was added since. Raises NotYet while the delivery
         of its earlier life is under way."""
         earlier = await self.runtime.ledger.earlier(self.delivery)
         if any(not one.state.final for one in earlier):
             raise NotYet(Reason.SUPERSEDED, "an earlier finish of this run is being delivered", wait=BEHIND)
         rows = [row for one in earlier for row in one.checkpoint.receipts if row.stream.startswith("items:")]
-        return max((row.from_offset + row.read for row in rows), default=0)
+        return {row.stream: row.from_offset + row.read for row in rows}
 
     async def _finish(self) -> str:
         at = self.progress.at

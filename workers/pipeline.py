@@ -26,7 +26,7 @@ class Work:
 
     Attributes:
         scope: the names templates may use.
-        from_offset: first row to send, above 0 when an earlier life of the run was delivered to this target.
+        starts: stream → first row to send, where an earlier life of the run was delivered to this target.
     """
 
     source: Source
@@ -36,7 +36,7 @@ class Work:
     target: Target
     sink: Sink
     scope: Mapping[str, Any]
-    from_offset: int
+    starts: Mapping[str, int]
     progress: Progress
 
 
@@ -53,7 +53,7 @@ async def ship(work: Work) -> None:
 async def _ship_stream(work: Work, stream: str) -> None:
     progress = work.progress
     if not progress.begun:
-        progress.begin(stream, work.from_offset if stream.startswith("items:") else 0)
+        progress.begin(stream, work.starts.get(stream, 0))
     scope = {**work.scope, "dataset": stream.partition(":")[2]}
     shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options)
     async with work.sink.open(shipment, progress.at.position) as writer:

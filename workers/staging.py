@@ -99,7 +99,6 @@ class PartFile:
             fd = self._open()
             if mark is not None and _holds(fd, mark):
                 self.mark, self.resumed = mark, True
-            os.ftruncate(fd, self.mark.bytes)
         if position is not None and not self.resumed:
             log.warning("staging.lost", file=self.final.name)
 
@@ -198,7 +197,7 @@ class PartFile:
 
     def _write(self, chunk: bytes, *, sync: bool) -> Grown:
         fd, begin = self._file(), self.mark.bytes
-        os.ftruncate(fd, begin)
+        pass
         _write_at(fd, gzip.compress(chunk, compresslevel=6, mtime=0) if self.packed else chunk, begin)
         if sync:
             self._sync()

@@ -1,6 +1,7 @@
 """From a whole file to routes, and back from the document a delivery was planned with."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from config.document import parse
 from config.environment import Environment
 from config.route import BatchSize, Read, Retry, Route, Target, When
 from config.routes import restore
-from tests.config.loading import ENVIRON, HEAD, table
+from tests.config.loading import ENVIRON, HEAD, table, told
 from tests.config.plugins import notes, platform, rows, shelf
 
 FULL = (
@@ -399,8 +400,5 @@ def test_whatever_stands_anywhere_the_file_loads_or_says_where_it_is_wrong(
     path: tuple[str | int, ...], junk: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     text = json.dumps(replaced(WHOLE, path, junk))
-    try:
-        table(tmp_path_factory.getbasetemp(), text)
-    except ConfigInvalid as exc:
-        assert exc.problems
-        assert all(problem.line == 1 and problem.column > 0 and problem.message for problem in exc.problems)
+    for line in told(tmp_path_factory.getbasetemp(), text):
+        assert re.fullmatch(r"runrelay\.yaml:1:[1-9]\d*: .+", line)

@@ -141,8 +141,10 @@ async def start_emulator(tmp_path: Path, actors: Path) -> AsyncIterator[StartEmu
             chosen = EmulatorSettings(**given)
             ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             task = asyncio.create_task(serve(chosen, "127.0.0.1", 0, ready=ready.set_result))
-            task.add_done_callback(lambda ended: ready.done() or ready.set_exception(_reason(ended)))
-            await ready
+            waiting: set[asyncio.Future[Any]] = {task, ready}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
             emulator = Emulator(ready.result(), session, task, chosen.scenario)
             running.append(emulator)
             return emulator
@@ -158,10 +160,6 @@ async def emulator(start_emulator: StartEmulator, write_actor: WriteActor) -> Em
     write_actor("quick")
     write_actor("sleepy", "print('awake', flush=True)\ntime.sleep(60)")
     return await start_emulator()
-
-
-def _reason(ended: asyncio.Task[None]) -> BaseException:
-    return asyncio.CancelledError() if ended.cancelled() else ended.exception() or RuntimeError("it ended")
 
 
 @dataclass

@@ -172,7 +172,8 @@ async def test_delays_double_from_one_minute(
     await listener.wait_for(12)
     monkeypatch.undo()
 
-    assert [seconds for seconds in slept if seconds >= 60] == [60 * 2**n for n in range(11)]
+    schedule = [60 * 2**n for n in range(11)]
+    assert [seconds for seconds in slept if seconds in schedule] == schedule
 
 
 async def test_a_webhook_that_must_not_retry_is_sent_once(emulator: Emulator, listener: Listener) -> None:

@@ -141,17 +141,21 @@ async def test_an_answer_can_be_replaced_a_number_of_times(emulator: Emulator) -
     assert (answers[0].body, answers[0].headers["Retry-After"]) == (b"<html>", "1")
 
 
+async def read_into(got: bytearray, response: aiohttp.ClientResponse) -> None:
+    while True:
+        got += await response.content.readany()
+
+
 @pytest.mark.parametrize("keep", [0, 5, 1000])
 async def test_a_body_can_be_cut_off(emulator: Emulator, keep: int) -> None:
     id_ = (await emulator.post("/v2/datasets")).data["id"]
     await emulator.post(f"/v2/datasets/{id_}/items", [{"n": n} for n in range(100)])
     emulator.scenario.add(Fault("GET */items", Truncate(keep)))
-    got = b""
+    got = bytearray()
 
     async with emulator.session.get(f"{emulator.url}/v2/datasets/{id_}/items") as response:
         with pytest.raises(aiohttp.ClientPayloadError):
-            while True:
-                got += await response.content.readany()
+            await read_into(got, response)
 
     assert got == (await emulator.get(f"/v2/datasets/{id_}/items")).body[:keep]
 

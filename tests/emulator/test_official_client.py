@@ -14,21 +14,21 @@ async def test_the_client_starts_waits_reads_and_deletes(
 ) -> None:
     write_actor(
         "crawler",
-        "push([{'n': n} for n in range(1234)])\nrecord('OUTPUT', b'{\"pages\": 1234}', 'application/json')\nprint('crawled')",
+        "push([{'n': n} for n in range(1234)])\nrecord('OUTPUT', b'{\"pages\": 1234}', 'application/json')\n"
+        "print('crawled')",
     )
     emulator = await start_emulator()
     client = client_for(emulator)
 
+    hook: WebhookRepresentationDict = {
+        "event_types": ["ACTOR.RUN.SUCCEEDED"],
+        "request_url": listener.url,
+        "payload_template": '{"r": {{resource.id}}}',
+    }
     started = await client.actor("local/crawler").start(
         run_input={"text": "x" * 2000},
         memory_mbytes=256,
-        webhooks=[
-            {
-                "event_types": ["ACTOR.RUN.SUCCEEDED"],
-                "request_url": listener.url,
-                "payload_template": '{"r": {{resource.id}}}',
-            }
-        ],
+        webhooks=[hook],
     )
     run = await client.run(started.id).wait_for_finish()
 

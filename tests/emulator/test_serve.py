@@ -84,18 +84,6 @@ async def test_a_missing_actors_folder_and_twin_names_stop_the_start(actors: Pat
         await serve(EmulatorSettings(data=tmp_path / "d", actors=(actors,)), "127.0.0.1", 0)
 
 
-async def test_a_start_that_fails_inside_says_so(
-    start_emulator: StartEmulator, write_actor: WriteActor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(self: object) -> None:
-        raise OSError("disk on fire")
-
-    monkeypatch.setattr("emulator.lives.Lives.recover", broken)
-
-    with pytest.raises(EmulatorError, match="could not start on the data"):
-        await start_emulator()
-
-
 async def test_stopping_ends_running_actors_and_a_restart_remembers_everything(
     start_emulator: StartEmulator, write_actor: WriteActor
 ) -> None:

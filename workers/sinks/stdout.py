@@ -57,7 +57,7 @@ class _StdoutWriter:
         self.sink, self.position = sink, position
 
     async def items(self, batch: Batch) -> Taken:
-        if True:
+        async with self.sink.turn:
             size, rows = await asyncio.to_thread(_print, self._lines(batch.lines))
         return self._taken(rows, rows, size)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 from structlog.testing import capture_logs
@@ -98,8 +99,8 @@ class TestCompressedFile(SinkContract):
         async with connect() as sink:
             taken, _ = await send(sink, self.ship(), [])
         packed = (far_side.base / "r1.jsonl.gz").read_bytes()
-        assert (gzip.decompress(packed), taken) == (
-            b"",
+        assert (packed, taken) == (
+            gzip.compress(b"", compresslevel=6, mtime=0),
             [Taken(rows=0, out=1, bytes=len(packed), position=taken[0].position)],
         )
 
@@ -160,6 +161,26 @@ class TestParts:
             again, _ = await send(sink, shipment(file.Target()), [], stored(taken[-2]))
         assert (again, (far_side.base / "r1.jsonl").stat().st_ino) == ([taken[-1]], inode)
         assert far_side.everything() == ["r1.jsonl"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda final: (
+                final.with_name("copy").write_bytes(final.read_bytes()) and final.with_name("copy").replace(final)
+            ),
+            lambda final: final.write_bytes(final.read_bytes()[:-2] + b"!\n"),
+            lambda final: final.write_bytes(final.read_bytes() + b"6\n"),
+        ],
+        ids=["another file", "another end", "longer"],
+    )
+    async def test_a_published_file_that_is_not_ours_any_more_is_written_again(
+        self, connect: Connect, far_side: Folder, change: Callable[[Path], object]
+    ) -> None:
+        async with connect() as sink:
+            _, position = await send(sink, shipment(file.Target()), batches(*THREE))
+        change(far_side.base / "r1.jsonl")
+        async with connect() as sink, sink.open(shipment(file.Target()), position) as writer:
+            assert writer.position is None
 
     async def test_rows_that_come_after_the_rename_are_added_in_a_copy(
         self, connect: Connect, far_side: Folder
@@ -307,8 +328,8 @@ class TestDisk:
         first, *rest = batches(*THREE)
         async with connect() as sink, sink.open(shipment(file.Target()), None) as writer:
             await writer.items(first)
-            with files_up_to(20), pytest.raises(Transient):
-                await writer.items(rest[0])
+            with files_up_to(30), pytest.raises(Transient):
+                await writer.items(batches([b"a batch that is larger than the next one"])[0])
             for batch in rest:
                 await writer.items(batch)
             await writer.publish()
@@ -341,14 +362,27 @@ class TestDisk:
             async with sink.open(shipment(file.Target()), position) as writer:
                 assert writer.position is None
 
-    async def test_cancelled_while_writing_it_lets_go_of_the_file(self, connect: Connect, far_side: Folder) -> None:
-        large = batches([b"x" * 20_000_000])
+    async def test_cancelled_while_writing_it_closes_the_file_only_after_the_last_byte(
+        self, connect: Connect, far_side: Folder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else the thread would go on writing into whatever file gets the number of the closed one."""
+        writing, go_on, write = Event(), Event(), os.pwrite
+
+        def slow(fd: int, data: bytes, at: int) -> int:
+            writing.set()
+            go_on.wait(10)
+            return write(fd, data, at)
+
         async with connect() as sink:
-            task = asyncio.create_task(send(sink, shipment(file.Target()), large))
-            await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "pwrite", slow)
+                task = asyncio.create_task(send(sink, shipment(file.Target()), batches(*THREE)))
+                await asyncio.to_thread(writing.wait, 10)
+                task.cancel()
+                assert await asyncio.wait({task}, timeout=0.1) == (set(), {task})
+                go_on.set()
+                assert await asyncio.wait({task}) == ({task}, set())
+            assert task.cancelled()
             await send(sink, shipment(file.Target()), batches(*THREE))
         assert far_side.items("r1") == ALL
 

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Sink, Taken
+from config.contracts.sink import Document, Sink, Taken
 from tests.workers.sinks.contract import ALL, PNG, THREE, Connect, SinkContract, send
 from tests.workers.sinks.far_server import FarServer, answers, far_server
 from tests.workers.sinks.shipments import batches, document, shipment
@@ -179,6 +179,23 @@ class TestRequests:
                 await sending
         assert caught.value.reason is Reason.ITEM_REFUSED
         assert far_side.tried == []
+
+    async def test_of_a_document_that_is_too_large_no_more_is_read_than_needed(
+        self, far_side: FarServer, tmp_path: Path
+    ) -> None:
+        read = []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for number in range(100):
+                read.append(number)
+                yield b"x" * 1000
+
+        large = Document(key="A", content_type="text/plain", size=None, chunks=chunks())
+        shipped = shipment(http.Target(), stream="records")
+        async with opened(far_side.url, tmp_path, max_body="2kB") as sink, sink.open(shipped, None) as writer:
+            with pytest.raises(Permanent) as caught:
+                await writer.document(large)
+        assert (str(caught.value), read) == ("item_refused: more than max_body (2000 bytes): 'A'", [0, 1, 2])
 
 
 class TestVerdicts:

@@ -1,6 +1,7 @@
+import asyncio
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TextIO
@@ -9,7 +10,7 @@ import pytest
 
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
-from config.contracts.sink import Sink
+from config.contracts.sink import Document, Sink
 from tests.workers.sinks.contract import ALL, PNG, Connect, FarSide, SinkContract, send
 from tests.workers.sinks.shipments import batches, document
 from workers.sinks import stdout
@@ -71,6 +72,25 @@ class TestStdout(SinkContract):
             async with sink.open(self.ship(stream="log"), None) as writer:
                 await writer.document(document("log.txt", "text/plain", b"a\nb", b"", b"c\n", b"d"))
         assert far_side.text() == b'> {"n":1}\n> {"n":2}\n> a\n> bc\n> d\n'
+
+    async def test_nothing_is_printed_into_the_middle_of_a_document(self, tmp_path: Path, far_side: Terminal) -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"first half, "
+            begun.set()
+            await go_on.wait()
+            yield b"second half"
+
+        log = Document(key="log.txt", content_type="text/plain", size=None, chunks=chunks())
+        async with opened(tmp_path) as sink, sink.open(self.ship(stream="log"), None) as writer:
+            printing = asyncio.create_task(writer.document(log))
+            await begun.wait()
+            items = asyncio.create_task(send(sink, self.ship("r2"), batches([b"1"])))
+            await asyncio.wait({items}, timeout=0.1)
+            go_on.set()
+            await asyncio.gather(printing, items)
+        assert far_side.text() == b"first half, second half\n1\n"
 
     @pytest.fixture
     def full(self) -> Iterator[TextIO]:
