@@ -197,7 +197,7 @@ class PartFile:
 
     def _write(self, chunk: bytes, *, sync: bool) -> Grown:
         fd, begin = self._file(), self.mark.bytes
-        pass
+        os.ftruncate(fd, begin)
         _write_at(fd, gzip.compress(chunk, compresslevel=6, mtime=0) if self.packed else chunk, begin)
         if sync:
             self._sync()

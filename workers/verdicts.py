@@ -20,6 +20,8 @@ JITTER = 0.2
 #: Attempts in a row whose counts did not settle, until the counts themselves are held to be wrong.
 UNSETTLED_ATTEMPTS = 3
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 30.0
+#: From here on doubling makes no difference any more.
+_DOUBLINGS = 4
 #: Reasons that say more than that retrying did not help.
 _TELLING = frozenset({Reason.CONFIG_GONE, Reason.PLUGIN_MISSING, Reason.NOT_TERMINAL, Reason.RUN_NOT_FOUND})
 
@@ -82,7 +84,9 @@ def until_settled(error: NotYet, checkpoint: Checkpoint, settle: Settle) -> tupl
         return error, checkpoint
     if checkpoint.unsettled >= settle.timeout:
         raise _given_up(error, checkpoint)
-    wait = min(_FIRST_WAIT * 2**checkpoint.waits, _LONGEST_WAIT)
+    wait = min(
+        _FIRST_WAIT * 2 ** min(checkpoint.waits, _DOUBLINGS), _LONGEST_WAIT, settle.timeout - checkpoint.unsettled
+    )
     patient = msgspec.structs.replace(checkpoint, waits=checkpoint.waits + 1, unsettled=checkpoint.unsettled + wait)
     return NotYet(error.reason, error.detail, wait=wait), patient
 

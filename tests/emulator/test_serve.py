@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,18 @@ async def test_a_missing_actors_folder_and_twin_names_stop_the_start(actors: Pat
         await serve(EmulatorSettings(data=tmp_path / "d", actors=(actors,)), "127.0.0.1", 0)
 
 
+async def test_an_error_at_the_start_reaches_the_caller(
+    start_emulator: StartEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object) -> None:
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr("emulator.lives.Lives.recover", broken)
+
+    with pytest.raises(OSError, match="disk on fire"):
+        await start_emulator()
+
+
 async def test_stopping_ends_running_actors_and_a_restart_remembers_everything(
     start_emulator: StartEmulator, write_actor: WriteActor
 ) -> None:
@@ -110,7 +122,7 @@ async def test_stopping_ends_running_actors_and_a_restart_remembers_everything(
         assert (await again.finish(run))["status"] == "ABORTED"
 
 
-KILLED = """
+SERVE = """
 import asyncio, sys
 from pathlib import Path
 from emulator.serve import serve
@@ -118,6 +130,18 @@ from emulator.settings import EmulatorSettings
 settings = EmulatorSettings(data=Path(sys.argv[1]), actors=(Path(sys.argv[2]),))
 asyncio.run(serve(settings, "127.0.0.1", 0, ready=lambda url: print(url, flush=True)))
 """
+
+
+async def separate_emulator(
+    emulator: Emulator, data: Path, actors: Path
+) -> tuple[asyncio.subprocess.Process, Emulator]:
+    """An emulator in a process of its own, asked with the session of the other one."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SERVE, str(data), str(actors)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    url = (await process.stdout.readline()).decode().strip()
+    return process, replace(emulator, url=url)
 
 
 async def test_a_killed_emulator_leaves_no_actor_and_its_runs_fail_at_the_next_start(
@@ -130,13 +154,7 @@ async def test_a_killed_emulator_leaves_no_actor_and_its_runs_fail_at_the_next_s
         "print('awake')\ntime.sleep(60)",
     )
     data = tmp_path / "killed"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED, str(data), str(actors), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout
-    there = Emulator(
-        (await process.stdout.readline()).decode().strip(), emulator.session, emulator.task, emulator.scenario
-    )
+    process, there = await separate_emulator(emulator, data, actors)
     run = await there.start("family")
     await there.until(run, "awake")
     pids = json.loads((await there.get(f"/v2/actor-runs/{run['id']}/key-value-store/records/PIDS")).body)
@@ -153,13 +171,16 @@ async def test_a_killed_emulator_leaves_no_actor_and_its_runs_fail_at_the_next_s
     assert b"The emulator was stopped" in (await again.get(f"/v2/logs/{run['id']}")).body
 
 
-async def test_sigterm_ends_it_like_a_cancel(tmp_path: Path, actors: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED, str(tmp_path / "d"), str(actors), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout
-    await process.stdout.readline()
+async def test_a_signal_aborts_running_actors_like_any_other_stop(
+    start_emulator: StartEmulator, emulator: Emulator, actors: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "terminated"
+    process, there = await separate_emulator(emulator, data, actors)
+    run = await there.start("sleepy")
+    await there.until(run, "awake")
 
     process.terminate()
 
-    assert await process.wait() in {0, -signal.SIGTERM, os.EX_OK}
+    assert await process.wait() == -signal.SIGTERM
+    again = await start_emulator(data=data)
+    assert (await again.finish(run))["status"] == "ABORTED"

@@ -240,7 +240,20 @@ async def test_a_body_declared_too_large_is_413_without_waiting_for_it(wire: Wir
         assert await socket.closed()
 
 
-async def test_the_sender_of_a_large_body_gets_to_read_why(wire: Wire, queue: TestQueue) -> None:
+async def test_the_sender_of_a_large_body_gets_to_read_why_though_it_sends_all_of_it_first(
+    wire: Wire, queue: TestQueue
+) -> None:
+    size = 16 * MOST_BYTES
+    async with wire.socket() as socket:
+        await socket.begin(
+            "/webhooks/plain",
+            f"Authorization: {BEARER}",
+            "Content-Type: application/json",
+            f"Content-Length: {size}",
+        )
+        for _ in range(size // 65536):
+            await socket.say(b" " * 65536)
+        assert refusal(await socket.reply()) == (413, "payload_too_large")
     assert refusal(await wire.post("/webhooks/plain", RUN.ljust(MOST_BYTES + 1), BEARER)) == (413, "payload_too_large")
     assert queue.events == {}
 

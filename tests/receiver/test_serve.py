@@ -31,7 +31,7 @@ async def test_while_it_drains_who_is_inside_finishes_and_who_comes_late_is_sent
         inside = asyncio.create_task(wire.post("/webhooks/plain", RUN, SECRET))
         await hold.arrived.acquire()
         wire.stop.set()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.3)  # long enough for the server to begin to stop; the door must still answer
         late = await wire.post("/webhooks/plain", RUN, SECRET)
         ready = await wire.send("GET", "/readyz")
         alive = await wire.send("GET", "/healthz")

@@ -1,7 +1,8 @@
 """The complete read: every row a dataset has, in batches that are cut at the same places on every try.
 
 Rows are read raw, so row numbers are absolute and stay what they are. A page that holds fewer rows than the platform
-says it scanned is read again. An empty page ends the read only once the platform's own counts have settled.
+says it scanned is read again; one that holds more than a lagging count announced is taken as it is. An empty page ends
+the read only once the platform's own counts have settled.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +11,7 @@ from config.contracts.errors import NotYet, Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Page, Source, TooLarge
+from config.contracts.source import Api, Count, Page, Source, TooLarge
 from config.route import BatchSize
 
 #: Most bytes of one page in memory. One row may have 9 MiB; a larger page is asked for in smaller ones.
@@ -50,7 +51,7 @@ class DatasetReader:
             if end is not None and at >= end:
                 break
             page = await self._page(at, end)
-            if page.scanned == 0:
+            if page.count == 0:
                 end = await self._end(page, at, end)
             elif not rows and page.count == self.size.items and len(page.lines) <= self.size.bytes:
                 yield Batch(index=index, offset=offset, lines=page.lines, count=page.count)
@@ -78,13 +79,14 @@ class DatasetReader:
             except TooLarge:
                 self._ask_for_less()
                 continue
-            if page.count == page.scanned:
+            if page.scanned <= page.count <= limit:
+                self._ask_for_more(page)
                 return page
             rereads += 1
             if rereads > REREADS:
                 raise Transient(
                     Reason.SOURCE_UNAVAILABLE,
-                    f"the platform announced {page.scanned} rows from row {offset} on and sent {page.count}",
+                    f"of {limit} rows from row {offset} on the platform announced {page.scanned} and sent {page.count}",
                 )
 
     def _ask_for_less(self) -> None:
@@ -92,19 +94,28 @@ class DatasetReader:
             raise Permanent(Reason.SOURCE_REFUSED, f"a single row is larger than {PAGE_BYTES} bytes")
         self.limit = max(1, self.limit // 4)
 
+    def _ask_for_more(self, page: Page) -> None:
+        """After a few huge rows the many small ones are not asked for one by one."""
+        if len(page.lines) < PAGE_BYTES // 8:
+            self.limit = min(self.limit * 2, self.size.items)
+
     async def _end(self, page: Page, at: int, end: int | None) -> int:
         """The end rule. Only the platform's clock and the platform's counts decide."""
         if end is not None:
             raise Permanent(Reason.SOURCE_MUTATED, f"rows up to {end} were there, now they end at {at}")
-        quiet = self.run.finished + self.source.settle.quiet
-        if page.at < quiet:
-            raise NotYet(Reason.NOT_SETTLED, "the run has only just finished", wait=settles_in(quiet, page.at))
+        self._is_quiet(page)
         count = await self.source.count(self.api, self.dataset)
+        self._is_quiet(count)
         expected = max(count.rows, page.total)
         if expected > at:
             raise NotYet(Reason.NOT_SETTLED, f"the platform counts {expected} rows and gave {at}", wait=0.0)
         await self._settled(at, expected)
         return at
+
+    def _is_quiet(self, said: Page | Count) -> None:
+        quiet = self.run.finished + self.source.settle.quiet
+        if said.at < quiet:
+            raise NotYet(Reason.NOT_SETTLED, "the run has only just finished", wait=settles_in(quiet, said.at))
 
 
 def settles_in(quiet: float, now: float) -> float:

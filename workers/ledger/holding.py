@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from redis.exceptions import RedisError
 
@@ -14,7 +14,8 @@ from workers.ledger.records import Lease
 async def holding(ledger: Ledger, lease: Lease) -> AsyncIterator[None]:
     """Renew the lease every third of its life; once it is lost, cancel the work inside and raise LeaseLost.
 
-    A Redis that does not answer is not yet a lost lease: the work goes on until the lease must have run out.
+    A Redis that does not answer is not yet a lost lease: the work goes on until the lease must have run out, and not
+    longer, however long the answer takes.
     """
     work = asyncio.current_task()
     assert work is not None
@@ -34,7 +35,8 @@ async def holding(ledger: Ledger, lease: Lease) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if not lost:
             raise
-        work.uncancel()
+        if work.uncancel():
+            raise  # somebody else wants the work to end as well
         raise LeaseLost(lease.id) from None
     finally:
         keeper.cancel()
@@ -46,10 +48,11 @@ async def _renew(ledger: Ledger, lease: Lease) -> None:
     life = ledger.lease_ms / 1000
     end = loop.time() + life
     while True:
-        await asyncio.sleep(life / 3)
-        try:
-            await ledger.renew(lease)
-            end = loop.time() + life
-        except (RedisError, OSError):
-            if loop.time() >= end:
-                raise LeaseLost(lease.id) from None
+        await asyncio.sleep(min(life / 3, end - loop.time()))
+        asked = loop.time()
+        with suppress(RedisError, OSError):
+            async with asyncio.timeout_at(end):
+                await ledger.renew(lease)
+            end = asked + life
+        if loop.time() >= end:
+            raise LeaseLost(lease.id)

@@ -206,8 +206,8 @@ class _HttpWriter:
 
 
 def _envelope(shipment: Shipment, batch: Batch) -> tuple[bytes, int]:
-    """The JSON body of a batch and the number of items in it. Only facts that are the same on every try: names of
-    Actors and tasks change and may be unknown at times, so ids stand for them."""
+    """The JSON body of a batch and the number of items in it. Only facts that are the same on every try: the run is the
+    one kept when the delivery was planned."""
     delivery, run = shipment.delivery, shipment.run
     rows = batch.lines.count(b"\n")
     head = {
@@ -224,7 +224,9 @@ def _envelope(shipment: Shipment, batch: Batch) -> tuple[bytes, int]:
             "finishedAt": run.life,
             "origin": run.origin,
             "actorId": run.actor_id,
+            "actor": run.actor,
             "taskId": run.task_id,
+            "task": run.task,
         },
         "batch": {"index": batch.index, "offset": batch.offset, "count": rows},
     }

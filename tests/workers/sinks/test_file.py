@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -18,49 +18,14 @@ from structlog.testing import capture_logs
 
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Document, Shipment, Sink, Taken
+from config.contracts.sink import Taken
 from tests.workers.sinks.contract import ALL, PNG, THREE, Connect, SinkContract, send, stored
-from tests.workers.sinks.shipments import batches, document, shipment
-from workers.routing.expressions import Template
+from tests.workers.sinks.folder import Folder, at, part_of
+from tests.workers.sinks.shipments import batches, shipment
 from workers.sinks import file
 from workers.staging import disk_verdict
 
-
-class Folder:
-    """What a reader of the folder finds: only names that do not begin with a dot or end in `.part`."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-
-    def items(self, run: str) -> list[bytes]:
-        plain, packed = self.base / f"{run}.jsonl", self.base / f"{run}.jsonl.gz"
-        if packed.exists():
-            return gzip.decompress(packed.read_bytes()).split(b"\n")[:-1]
-        return plain.read_bytes().split(b"\n")[:-1]
-
-    def documents(self, run: str) -> list[bytes]:
-        return [path.read_bytes() for path in sorted((self.base / run).iterdir())]
-
-    def everything(self) -> list[str]:
-        return sorted(str(path.relative_to(self.base)) for path in self.base.rglob("*") if path.is_file())
-
-
-@pytest.fixture
-def far_side(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "results")
-
-
-@pytest.fixture
-def connect(far_side: Folder, tmp_path: Path) -> Connect:
-    return lambda: opened(far_side.base, tmp_path)
-
-
-def opened(base: Path, spool: Path) -> AbstractAsyncContextManager[Sink]:
-    return file.connect(file.Config(base=base), spool)
-
-
-def at(path: str) -> file.Target:
-    return file.Target(path=Template(path))
+ROOT = Path(__file__).parents[3]
 
 
 class TestFile(SinkContract):
@@ -219,7 +184,7 @@ class TestParts:
     async def test_a_killed_process_loses_and_doubles_nothing(self, connect: Connect, far_side: Folder) -> None:
         """The process is killed (SIGKILL) after it wrote what no checkpoint knows."""
         program = [sys.executable, "-m", "tests.workers.sinks.killed_while_writing", str(far_side.base)]
-        child = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+        child = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
         printed, _ = await child.communicate()
         assert child.returncode == -signal.SIGKILL
         position = json.loads(printed)
@@ -227,100 +192,6 @@ class TestParts:
         async with connect() as sink:
             await send(sink, shipment(file.Target()), batches(*THREE)[1:], position)
         assert far_side.items("r1") == ALL
-
-
-class TestPaths:
-    async def test_every_stream_has_a_name_by_default(self, connect: Connect, far_side: Folder) -> None:
-        async with connect() as sink:
-            await send(sink, shipment(file.Target()), [])
-            await send(sink, shipment(file.Target(), stream="items:failed"), [])
-            await keep(sink, "run", document("run.json", "application/json", b"{}"))
-            await keep(sink, "log", document("log.txt", "text/plain", b"done\n"))
-            await keep(sink, "records", document("OUTPUT", "application/json", b"{}"))
-        assert far_side.everything() == [
-            "r1.failed.jsonl",
-            "r1.jsonl",
-            "r1.log.txt",
-            "r1.run.json",
-            "r1/OUTPUT.json",
-        ]
-
-    async def test_a_second_use_of_one_path_gets_its_own_name_also_in_a_later_slice(
-        self, connect: Connect, far_side: Folder
-    ) -> None:
-        taken = Taken(rows=0, out=0, bytes=0)
-        for body, key in enumerate(["SHOT", "SHOT.png", "a b", "a+b"]):
-            async with connect() as sink, sink.open(records("x/{{ record.key | slug }}"), taken.position) as writer:
-                taken = await writer.document(document(key, "image/png", b"%d" % body))
-        async with connect() as sink, sink.open(records("x/{{ record.key | slug }}"), taken.position) as writer:
-            await writer.publish()
-        assert {name: (far_side.base / name).read_bytes() for name in far_side.everything()} == {
-            "x/shot.png": b"0",
-            "x/shot-png.png": b"1",
-            "x/a-b.png": b"2",
-            f"x/a-b~{sha('a+b')}.png": b"3",
-        }
-
-    async def test_a_document_sent_again_after_a_crash_keeps_its_name(self, connect: Connect, far_side: Folder) -> None:
-        async with connect() as sink:
-            for _ in range(2):
-                async with sink.open(records("{{ record.key }}"), None) as writer:
-                    await writer.document(document("A", "text/plain", b"1"))
-        assert [name for name in far_side.everything() if not name.endswith(".part")] == ["A.txt"]
-
-    async def test_a_large_record_is_written_as_it_comes(self, connect: Connect, far_side: Folder) -> None:
-        chunks = [bytes([number]) * 700_000 for number in range(5)]
-        async with connect() as sink:
-            await keep(sink, "records", document("VIDEO", "video/mp4", *chunks))
-        assert (far_side.base / "r1" / "VIDEO.mp4").read_bytes() == b"".join(chunks)
-
-    async def test_a_compressed_record_is_not_compressed_again(self, connect: Connect, far_side: Folder) -> None:
-        async with connect() as sink:
-            await keep(sink, "records", document("dump.gz", "application/octet-stream", b"packed"))
-        assert (far_side.base / "r1" / "dump.gz").read_bytes() == b"packed"
-
-    @pytest.mark.parametrize("key", ["..", ".", "../x", "/etc/x", "a//b", "a\n", "a\x00", "a\\b", "\ud800", ""])
-    async def test_a_value_never_leaves_the_base(self, connect: Connect, far_side: Folder, key: str) -> None:
-        async with connect() as sink:
-            with pytest.raises(Permanent) as caught:
-                await keep(sink, "records", document(key, "text/plain", b"x"))
-        assert caught.value.reason is Reason.PATH_ESCAPE
-        assert far_side.everything() == []
-        assert [path.name for path in far_side.base.parent.iterdir()] == ["results"]
-
-    async def test_a_link_out_of_the_base_is_not_followed(self, connect: Connect, far_side: Folder) -> None:
-        outside = far_side.base.parent / "outside"
-        outside.mkdir()
-        far_side.base.mkdir()
-        (far_side.base / "r1").symlink_to(outside)
-        async with connect() as sink:
-            with pytest.raises(Permanent) as caught:
-                await send(sink, shipment(at("{{ run.id }}/deep/x.jsonl")), [])
-        assert str(caught.value) == "path_escape: the folder deep is a link that leaves the base"
-        assert list(outside.iterdir()) == []
-
-    async def test_a_link_in_the_place_of_a_part_is_not_followed(self, connect: Connect, far_side: Folder) -> None:
-        victim = far_side.base.parent / "victim"
-        victim.write_bytes(b"precious")
-        far_side.base.mkdir()
-        (far_side.base / part_of("r1.jsonl")).symlink_to(victim)
-        async with connect() as sink:
-            with pytest.raises(Permanent):
-                await send(sink, shipment(file.Target()), batches(*THREE))
-        assert victim.read_bytes() == b"precious"
-
-    async def test_a_folder_in_the_place_of_the_file_is_final(self, connect: Connect, far_side: Folder) -> None:
-        (far_side.base / "r1.jsonl").mkdir(parents=True)
-        async with connect() as sink:
-            with pytest.raises(Permanent) as caught:
-                await send(sink, shipment(file.Target()), batches(*THREE))
-        assert caught.value.reason is Reason.TARGET_REFUSED
-
-    async def test_a_name_as_long_as_keys_may_be_is_cut_and_marked(self, connect: Connect, far_side: Folder) -> None:
-        key = "k" * 256
-        async with connect() as sink:
-            await keep(sink, "records", document(key, "image/png", b"x"))
-        assert far_side.everything() == [f"r1/{'k' * 191}~{sha(key)}.png"]
 
 
 class TestDisk:
@@ -390,24 +261,6 @@ class TestDisk:
         async with file.connect(file.Config(base=far_side.base, fsync=False), tmp_path) as sink:
             await send(sink, shipment(file.Target()), batches(*THREE))
         assert far_side.items("r1") == ALL
-
-
-def records(path: str) -> Shipment:
-    return shipment(at(path), stream="records")
-
-
-async def keep(sink: Sink, stream: str, kept: Document) -> None:
-    async with sink.open(shipment(file.Target(), stream=stream), None) as writer:
-        await writer.document(kept)
-        await writer.publish()
-
-
-def part_of(name: str) -> str:
-    return f"{name}.{shipment(file.Target()).delivery.id[:16]}-g0.part"
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def fails(_fd: int) -> None:
