@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ from redis import Redis
 
 #: seconds for a process to say that it is ready, and to stop
 START, STOP = 30.0, 15.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -83,13 +83,13 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def cpu_seconds(*pids: int) -> float:
-    """User and system time of the processes so far, with all their threads (proc(5), `stat`, fields 14 and 15)."""
-    return sum(map(_cpu, pids))
+    """User and system time of the processes so far, with all their threads, to the nanosecond."""
+    return sum(time.clock_gettime(_cpu_clock(pid)) for pid in pids)
 
 
-def _cpu(pid: int) -> float:
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / TICKS
+def _cpu_clock(pid: int) -> int:
+    """What clock_getcpuclockid(3) answers on Linux; `/proc/<pid>/stat` says the same in steps of 10 ms."""
+    return (~pid << 3) | 2
 
 
 def peak_mb(pid: int) -> float:

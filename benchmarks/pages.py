@@ -17,7 +17,7 @@ import uvloop
 
 ITEM_BYTES, PAGE, DIFFERENT_PAGES = 988, 1000, 10
 RUN_ID, DATASET_ID, ACCOUNT = "RuNiDOfSeventeen0", "yTmKq0cVbNwX5zLp8", "wRsJZtadYvn4mBZmm"
-FINISHED = "2026-11-20T09:41:07.003Z"
+PROSE = "A sturdy chair with a woven seat, made to last. "
 
 RUN = {
     "id": RUN_ID,
@@ -25,7 +25,7 @@ RUN = {
     "userId": ACCOUNT,
     "status": "SUCCEEDED",
     "startedAt": "2026-11-20T09:38:51.904Z",
-    "finishedAt": FINISHED,
+    "finishedAt": "2026-11-20T09:41:07.003Z",
     "meta": {"origin": "API"},
     "defaultDatasetId": DATASET_ID,
 }
@@ -35,7 +35,7 @@ def item(number: int) -> str:
     """A product as a crawler would leave it, ITEM_BYTES of JSON."""
     fields = {
         "url": f"https://shop.example/p/{number:09d}",
-        "title": f"Ladder-back chair “Møre” no. {number}",
+        "title": f'Chair "Møre", no. {number}',
         "price": {"amount": 100 + number % 900, "currency": "EUR", "was": None},
         "inStock": number % 3 > 0,
         "rating": round(1 + number % 41 / 10, 1),
@@ -45,12 +45,7 @@ def item(number: int) -> str:
         "description": "",
     }
     missing = ITEM_BYTES - len(_json(fields).encode())
-    words = cycle('A sturdy chair with a "woven" seat, made to last. ')
-    text = ""
-    while missing > len(json.dumps(text)) - 2:
-        text += next(words)
-    fields["description"] = text[:-1] + "!" * (missing - len(json.dumps(text[:-1])) + 2)
-    return _json(fields)
+    return _json({**fields, "description": (PROSE * 20)[:missing]})
 
 
 def _json(value: object) -> str:

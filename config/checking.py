@@ -48,11 +48,9 @@ class Checker:
         self._tell_unfilled()
 
     def say(self, message: str, path: KeyPath, *, key: bool = False) -> None:
-        """Add a mistake, unless one was told already for the same value or something it is part of."""
-        problem = self._problem(self._unfilled(message, path), path, key)
-        told = any(path[:end] in self.broken for end in range(len(path) + 1))
-        if not told and problem not in self.problems:
-            self.problems.append(problem)
+        """Add a mistake, unless its place cannot be told: something around it was found wrong as such."""
+        if not any(path[:end] in self.broken for end in range(len(path) + 1)):
+            self.problems.append(self._problem(self._unfilled(message, path), path, key))
 
     def warn(self, message: str, path: KeyPath) -> None:
         self.warnings.append(self._problem(message, path, key=False))

@@ -122,7 +122,7 @@ def _unreadable(path: Path, exc: OSError) -> ConfigInvalid:
 
 def _decoded(raw: bytes, file: str) -> str:
     try:
-        return raw.decode().removeprefix("\ufeff")
+        return raw.decode()
     except UnicodeDecodeError as exc:
         before = raw[: exc.start].decode()
         message = "the file is not UTF-8 from here on: save it as UTF-8"
@@ -196,7 +196,7 @@ class _Reading:
         return self.scalar(event, path, flow=flow) if isinstance(event, yaml.ScalarEvent) else ""
 
     def refuse_cleverness(self, event: yaml.Event, path: KeyPath) -> None:
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
+        if getattr(event, "anchor", None) or getattr(event, "tag", None):
             message = traps.quote(_start(event), self.lines) or "tags, anchors and aliases are not taken here"
             self.complain(message, path, _start(event))
 

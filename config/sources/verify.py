@@ -3,10 +3,13 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
+
+#: Leading bits that all IPv4 addresses share when written as IPv6 (RFC 4291, 2.5.5.2).
+_MAPPED_BITS = 96
 
 
 class StaticSecrets:
@@ -38,10 +41,13 @@ class StaticSecrets:
 
 
 class Addresses:
-    """Networks webhooks may come from; none given means that any may."""
+    """Networks webhooks may come from; none given means that any may.
+
+    An IPv4 address is the same address when it is written as IPv6 (`::ffff:192.0.2.1`), on either side.
+    """
 
     def __init__(self, networks: Sequence[str]) -> None:
-        self._networks = [ip_network(network) for network in networks]
+        self._networks = [_plain_network(network) for network in networks]
 
     def check(self, address: str | None) -> None:
         """Raises Refused (address_forbidden) unless the address lies in one of the networks."""
@@ -54,12 +60,24 @@ class Addresses:
 
     def _holds(self, address: str) -> bool:
         try:
-            ip = ip_address(address)
+            ip = _plain(ip_address(address))
         except ValueError:
             return False
-        plain = getattr(ip, "ipv4_mapped", None) or ip
-        return any(plain in network for network in self._networks)
+        return any(ip in network for network in self._networks)
+
+
+def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+
+
+def _plain_network(written: str) -> IPv4Network | IPv6Network:
+    network = ip_network(written)
+    first = _plain(network.network_address)
+    if network.version == first.version or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ip_network((first, network.prefixlen - _MAPPED_BITS))
 
 
 def _sha(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    """Of any text at all: what a stranger presents must never be able to raise."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -89,6 +89,13 @@ MISTAKES = {
         "p: *name\n",
         ['f:1:4: p: a text that begins with `*` needs quotes. Write: `p: "*name"`'],
     ),
+    "two stars in one line": (
+        "p: {a: *x, b: *y}\n",
+        [
+            'f:1:8: p.a: a text that begins with `*` needs quotes. Write: `p: {a: "*x", b: *y}`',
+            'f:1:15: p.b: a text that begins with `*` needs quotes. Write: `p: {a: *x, b: "*y"}`',
+        ],
+    ),
     "unquoted exclamation mark": (
         "p: !FAILED\nq: 1\n",
         ['f:1:4: p: a text that begins with `!` needs quotes. Write: `p: "!FAILED"`'],
@@ -237,4 +244,5 @@ def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
     path = tmp_path / "marked"
     path.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
     document = read(path)
-    assert (document.value, document.keys[("b",)]) == ({"a": 1, "b": 2}, (2, 1))
+    assert document.value == {"a": 1, "b": 2}
+    assert document.keys == {("a",): (1, 1), ("b",): (2, 1)}

@@ -239,6 +239,13 @@ AFTER_HEAD = {
             " put {{ dataset }} into `path`"
         ],
     ),
+    "two datasets in one path": (
+        ROUTES + "    read: {dataset: [default, extra]}\n    to: [{sink: out}]\n",
+        [
+            "10:10: routes[0].to[0].path: this route reads several datasets, which would overwrite each other:"
+            " put {{ dataset }} into `path`"
+        ],
+    ),
     "unmatched without targets": (
         "unmatched: {}\n" + ROUTE,
         ["7:1: unmatched.to: `to` is required · Example: `unmatched: {to: [{sink: out}]}`"],

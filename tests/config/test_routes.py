@@ -226,6 +226,8 @@ def test_a_route_below_a_final_one_with_the_same_conditions_is_warned_of(tmp_pat
     assert warnings(tmp_path, same) == ["runrelay.yaml:9:5: routes[1]: " + never.format("a")]
     every = f"routes:\n  - {{name: a, final: true, {to}}}\n  - {{name: b, when: {{status: Y}}, {to}}}\n"
     assert warnings(tmp_path, every) == ["runrelay.yaml:9:5: routes[1]: " + never.format("a")]
+    both = f"routes:\n  - {{name: a, {to}}}\n  - {{name: b, {to}}}\n"
+    assert warnings(tmp_path, both) == []
     other = f"routes:\n  - {{name: a, final: true, when: {{status: X}}, {to}}}\n  - {{name: b, {to}}}\n"
     assert warnings(tmp_path, other) == []
 

@@ -4,21 +4,19 @@ import fnmatch
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
-from config.contracts.errors import NotFound, Permanent, Transient, Unauthorized
+from config.contracts.errors import NotFound
 from config.contracts.event import Event, Ignored, Test
-from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Document
-from config.contracts.source import Answer, Api, Count, Key, Keys, Manners, Page, Settle
+from config.contracts.source import Api, Count, Key, Keys, Manners, Page, Settle
 from config.sources.apify import door
+from config.sources.apify.answers import DatasetInfo, KeyList, Named, RunFields, StorageIds, User, data, number, odd
 from config.sources.apify.options import Config, Webhook
-from config.sources.apify.verdict import clock, verdict
+from config.sources.apify.verdict import Forbidden, clock, verdict
 from config.sources.verify import Addresses, StaticSecrets
 
 #: Run statuses that are final (API reference, ActorJobStatus).
@@ -65,6 +63,12 @@ class ApifySource:
         self._addresses = Addresses(_networks(self._webhook.allow_ips))
         self._secrets = StaticSecrets([secret.get_secret_value() for secret in self._webhook.secrets])
 
+    @property
+    def secret(self) -> str:
+        """The first active secret, for webhooks we set up ourselves; empty without one."""
+        found = (secret.get_secret_value() for secret in self._webhook.secrets)
+        return next((secret for secret in found if secret), "")
+
     # the door
 
     def admit(self, address: str | None, /) -> None:
@@ -79,28 +83,28 @@ class ApifySource:
     # the API
 
     async def account(self, api: Api, /) -> str:
-        return str(_data(await api.get("/users/me", most=_SMALL))["id"])
+        return data(await api.get("/users/me", most=_SMALL), User).id
 
     async def run(self, api: Api, run_id: str, /) -> Run:
         answer = await api.get(f"/actor-runs/{quote(run_id, safe='')}", most=_SMALL)
-        return self._run(_data(answer))
+        return self._run(data(answer, RunFields), data(answer, dict[str, Any]))
 
-    def _run(self, fields: dict[str, Any]) -> Run:
-        storages = fields.get("storageIds") or {}
-        finished = fields.get("finishedAt") if fields.get("status") in TERMINAL else None
+    def _run(self, run: RunFields, fields: dict[str, Any]) -> Run:
+        storages = run.storage_ids or StorageIds()
+        finished = run.finished_at if run.status in TERMINAL else None
         return Run(
-            id=fields["id"],
+            id=run.id,
             source=self.name,
-            status=fields["status"],
+            status=run.status,
             terminal=bool(finished),
             life=finished or "",
             finished=_seconds(finished),
-            account=fields.get("userId") or "",
-            origin=(fields.get("meta") or {}).get("origin") or "",
-            actor_id=fields.get("actId") or "",
-            task_id=fields.get("actorTaskId") or "",
-            datasets=_storages(storages.get("datasets"), fields.get("defaultDatasetId")),
-            stores=_storages(storages.get("keyValueStores"), fields.get("defaultKeyValueStoreId")),
+            account=run.user_id or "",
+            origin=(run.meta and run.meta.origin) or "",
+            actor_id=run.act_id or "",
+            task_id=run.actor_task_id or "",
+            datasets=_storages(storages.datasets, run.default_dataset_id),
+            stores=_storages(storages.key_value_stores, run.default_key_value_store_id),
             fields=fields,
         )
 
@@ -111,13 +115,15 @@ class ApifySource:
         return await self._name(api, "actor-tasks", task_id)
 
     async def _name(self, api: Api, collection: str, thing: str) -> str:
+        """A thing that is gone or that the token may not see has no name; a token that is refused does not make one
+        of it: then the run waits."""
         if not thing:
             return ""
         try:
-            fields = _data(await api.get(f"/{collection}/{quote(thing, safe='')}", most=_SMALL))
-        except (NotFound, Unauthorized):
+            named = data(await api.get(f"/{collection}/{quote(thing, safe='')}", most=_SMALL), Named)
+        except (NotFound, Forbidden):
             return ""
-        return f"{fields.get('username') or fields.get('userId') or ''}/{fields.get('name') or ''}"
+        return f"{named.username}/{named.name}" if named.username and named.name else ""
 
     async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
         """Rows as stored: no server-side cleaning, so that row numbers stay what they are."""
@@ -127,31 +133,32 @@ class ApifySource:
             most=most,
         )
         if not answer.headers.get("content-type", "").startswith(("application/jsonl", "application/x-ndjson")):
-            raise Transient(Reason.SOURCE_UNAVAILABLE, "the items are not JSON Lines; is there a proxy in between?")
-        lines = answer.body if not answer.body or answer.body.endswith(b"\n") else answer.body + b"\n"
+            raise odd("holds no JSON Lines; is there a proxy in between?")
+        lines = _lines(answer.body)
         return Page(
             lines=lines,
             count=lines.count(b"\n"),
-            scanned=_number(answer, "x-apify-pagination-count"),
-            total=_number(answer, "x-apify-pagination-total"),
+            scanned=number(answer, "x-apify-pagination-count"),
+            total=number(answer, "x-apify-pagination-total"),
             at=clock(answer.headers),
         )
 
     async def count(self, api: Api, dataset: str, /) -> Count:
         answer = await api.get(f"/datasets/{quote(dataset, safe='')}", most=_SMALL)
-        return Count(rows=int(_data(answer).get("itemCount") or 0), at=clock(answer.headers))
+        return Count(rows=data(answer, DatasetInfo).item_count, at=clock(answer.headers))
 
     async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys:
         params: dict[str, str | int] = {"limit": 1000}
         if after is not None:
             params["exclusiveStartKey"] = after
         answer = await api.get(f"/key-value-stores/{quote(store, safe='')}/keys", params, most=_SMALL)
-        listed = _data(answer)
-        items = listed.get("items") or []
+        listed = data(answer, KeyList)
+        if listed.is_truncated and not listed.next_exclusive_start_key:
+            raise odd("breaks a list of keys off without saying where it goes on")
         return Keys(
-            keys=tuple(Key(store=store, key=item["key"], size=item.get("size")) for item in items),
-            count=int(listed.get("count", len(items))),
-            after=listed.get("nextExclusiveStartKey") if listed.get("isTruncated") else None,
+            keys=tuple(Key(store=store, key=item.key, size=item.size) for item in listed.items),
+            count=listed.count,
+            after=listed.next_exclusive_start_key if listed.is_truncated else None,
             at=clock(answer.headers),
         )
 
@@ -197,31 +204,22 @@ def _networks(allowed: str | tuple[str, ...]) -> tuple[str, ...]:
     return ADDRESSES if allowed == "apify" else ()
 
 
-def _data(answer: Answer) -> dict[str, Any]:
-    """The object under `data`. Anything else is a proxy's page or half an answer: worth another try."""
-    try:
-        data = msgspec.json.decode(answer.body)["data"]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-        data = None
-    if not isinstance(data, dict):
-        raise Transient(Reason.SOURCE_UNAVAILABLE, "the platform's answer is not the JSON its reference promises")
-    return data
-
-
-def _number(answer: Answer, header: str) -> int:
-    text = answer.headers.get(header, "")
-    if not text.isdecimal():
-        raise Transient(Reason.SOURCE_UNAVAILABLE, f"the platform's answer lacks the number in {header}")
-    return int(text)
+def _lines(body: bytes) -> bytes:
+    """Each row with its newline. A page without rows may be empty or a lone line break."""
+    if not body or body.isspace():
+        return b""
+    return body if body.endswith(b"\n") else body + b"\n"
 
 
 def _seconds(moment: str | None) -> float:
+    """Unix seconds of an ISO 8601 time; one without a zone is UTC."""
     if not moment:
         return 0.0
     try:
-        return datetime.fromisoformat(moment).timestamp()
-    except ValueError:
-        raise Permanent(Reason.SOURCE_REFUSED, "finishedAt of the run is not a time") from None
+        when = datetime.fromisoformat(moment)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise odd("has a finishedAt that is not a time") from None
 
 
 def _storages(aliases: Mapping[str, str] | None, default: str | None) -> dict[str, str]:

@@ -1,0 +1,87 @@
+"""The platform's JSON answers, as far as we read them (API reference: Run, Dataset, Key-value stores, Actor, Task).
+
+What is not promised may be missing or null; the rest must be there, or it is no answer of this platform.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from config.contracts.errors import Transient
+from config.contracts.reasons import Reason
+from config.contracts.source import Answer
+
+T = TypeVar("T")
+
+
+class User(msgspec.Struct):
+    """`GET /users/me`."""
+
+    id: str
+
+
+class Named(msgspec.Struct):
+    """An Actor or a task."""
+
+    username: str | None = None
+    name: str | None = None
+
+
+class Meta(msgspec.Struct):
+    origin: str | None = None
+
+
+class StorageIds(msgspec.Struct, rename="camel"):
+    """Alias → id."""
+
+    datasets: dict[str, str] | None = None
+    key_value_stores: dict[str, str] | None = None
+
+
+class RunFields(msgspec.Struct, rename="camel"):
+    id: str
+    status: str
+    finished_at: str | None = None
+    user_id: str | None = None
+    act_id: str | None = None
+    actor_task_id: str | None = None
+    meta: Meta | None = None
+    default_dataset_id: str | None = None
+    default_key_value_store_id: str | None = None
+    storage_ids: StorageIds | None = None
+
+
+class DatasetInfo(msgspec.Struct, rename="camel"):
+    item_count: int
+
+
+class ListedKey(msgspec.Struct):
+    key: str
+    size: int | None = None
+
+
+class KeyList(msgspec.Struct, rename="camel"):
+    items: list[ListedKey]
+    count: int
+    is_truncated: bool
+    next_exclusive_start_key: str | None = None
+
+
+def data(answer: Answer, shape: type[T]) -> T:
+    """What stands under `data`. Raises Transient: anything else is a proxy's page or half an answer."""
+    try:
+        return msgspec.convert(msgspec.json.decode(answer.body)["data"], shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        raise odd("is not the JSON its reference promises") from None
+
+
+def number(answer: Answer, header: str) -> int:
+    """A count in a header. Raises Transient if it is not there."""
+    text = answer.headers.get(header, "")
+    if not (text.isdecimal() and len(text) < 16):
+        raise odd(f"lacks the number in {header}")
+    return int(text)
+
+
+def odd(what: str) -> Transient:
+    return Transient(Reason.SOURCE_UNAVAILABLE, f"the platform's answer {what}")

@@ -1,0 +1,123 @@
+"""Starting Actors, and following their runs (Apify API, "Run Actor", "Get run", "Get list of runs"). No I/O here."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from config.contracts.source import Answer, Api
+from config.sources.apify.answers import data
+from config.sources.apify.verdict import clock
+from config.sources.apify.webhooks import AdHocWebhook, encode
+
+Permission = Literal["LIMITED_PERMISSIONS", "FULL_PERMISSIONS"]
+#: Longest the platform keeps an answer back for `waitForFinish`, seconds.
+LONGEST_WAIT = 60
+#: Most bytes of an answer that describes runs.
+_SMALL = 8 * 1024 * 1024
+_ACTOR = re.compile(r"(?:[A-Za-z0-9._-]+[~/])?[A-Za-z0-9._-]+", re.ASCII)
+#: How far before a lost start runs are still looked at, for the steps of the platform's clock.
+_MARGIN = timedelta(seconds=2)
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The query parameters of Run Actor, apart from `webhooks`. None leaves the Actor's own default.
+
+    Attributes:
+        timeout: seconds; memory: megabytes, a power of 2 from 128.
+        wait_for_finish: seconds the platform may hold its answer back, 0-60.
+    """
+
+    timeout: float | None = None
+    memory: int | None = None
+    max_items: int | None = None
+    max_total_charge_usd: float | None = None
+    restart_on_error: bool | None = None
+    build: str | None = None
+    wait_for_finish: float | None = None
+    force_permission_level: Permission | None = None
+
+    def params(self) -> dict[str, str | int]:
+        """As they stand in the URL."""
+        return {
+            _camel(name): _written(value)
+            for name in self.__struct_fields__
+            if (value := getattr(self, name)) is not None
+        }
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def _written(value: str | float | bool) -> str | int:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def actor_path(actor: str) -> str:
+    """`/acts/<actor>` for an id, `owner~name` or `owner/name`. Raises ValueError."""
+    if not _ACTOR.fullmatch(actor):
+        raise ValueError("an Actor is named by its id, as owner/name or as owner~name")
+    return f"/acts/{quote(actor.replace('/', '~'), safe='~')}"
+
+
+async def start(
+    api: Api,
+    actor: str,
+    *,
+    options: RunOptions,
+    body: bytes | None = None,
+    content_type: str = "application/json",
+    webhooks: Sequence[AdHocWebhook] = (),
+) -> dict[str, Any]:
+    """Run Actor, once. Returns the platform's run object.
+
+    Raises Transient if nobody knows whether it started, else the verdict of the answer.
+    """
+    params = options.params() | ({"webhooks": encode(webhooks)} if webhooks else {})
+    return _fields(await api.send("POST", f"{actor_path(actor)}/runs", params, body=body, content_type=content_type))
+
+
+async def look(api: Api, run_id: str, *, wait: int = 0) -> dict[str, Any]:
+    """The run object, at its end or after `wait` seconds (at most LONGEST_WAIT)."""
+    params: dict[str, str | int] = {"waitForFinish": min(wait, LONGEST_WAIT)} if wait else {}
+    return _fields(await api.get(f"/actor-runs/{quote(run_id, safe='')}", params, most=_SMALL))
+
+
+async def started_within(api: Api, actor: str, seconds: float) -> list[dict[str, Any]]:
+    """Runs of an Actor that the platform started in the last so many seconds, by its own clock, newest first."""
+    answer = await api.get(f"{actor_path(actor)}/runs", {"desc": "true", "limit": 100}, most=_SMALL)
+    now = clock(answer.headers) or datetime.now(UTC).timestamp()
+    since = datetime.fromtimestamp(now, UTC) - timedelta(seconds=seconds) - _MARGIN
+    return [run for run in _fields(answer).get("items") or [] if _moment(run.get("startedAt")) >= since]
+
+
+def announcement(run: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Kind and body of the webhook the platform would send for a run that has ended (default payload template)."""
+    kind = f"ACTOR.RUN.{str(run['status']).replace('-', '_')}"
+    told = {
+        "userId": run.get("userId"),
+        "createdAt": run.get("finishedAt"),
+        "eventType": kind,
+        "eventData": {"actorId": run.get("actId"), "actorRunId": run["id"]},
+        "resource": dict(run),
+    }
+    return kind, json.dumps(told, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _moment(text: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _fields(answer: Answer) -> dict[str, Any]:
+    return data(answer, dict[str, Any])

@@ -1,0 +1,1 @@
+"""Not a plugin: what begins with `_` is nobody's type."""
