@@ -1,7 +1,8 @@
 """Dataset rows on disk: JSON Lines that only grow, and an index that makes any window a seek.
 
 `items.jsonl` holds one row a line; `items.index` holds, per row, where its line ends (8 bytes, little-endian).
-Rows are written before their index entries, so a torn write leaves bytes that nothing points at.
+Rows are written before their index entries, so a torn write leaves bytes that nothing points at and that the next
+write covers.
 """
 
 import os
@@ -109,7 +110,7 @@ class Datasets:
             self._recent.setdefault(id_, deque()).append((time.monotonic(), self.count(id_)))
         folder = self._root / id_
         with (folder / "items.index").open("r+b") as index, (folder / "items.jsonl").open("r+b") as items:
-            end = _mend(index, items)
+            end = _go_to_ends(index, items)
             items.write(b"\n".join([*rows, b""]))
             items.flush()
             for row in rows:
@@ -123,12 +124,9 @@ class Datasets:
         return Window(self._root / id_, start, stop)
 
 
-def _mend(index: BinaryIO, items: BinaryIO) -> int:
-    """Cut off what a torn write left, go to both ends, and return where the last whole row ends."""
+def _go_to_ends(index: BinaryIO, items: BinaryIO) -> int:
+    """Go to where the last whole row ends in both files, over anything torn, and return that place in `items`."""
     entries = index.seek(0, os.SEEK_END) // _ENTRY
-    index.truncate(entries * _ENTRY)
     index.seek(max(0, entries - 1) * _ENTRY)
     (end,) = struct.unpack("<Q", index.read(_ENTRY)) if entries else (0,)
-    items.truncate(end)
-    items.seek(end)
-    return int(end)
+    return items.seek(end)

@@ -60,13 +60,17 @@ class ActorProcess:
     async def wait(self) -> int:
         """Wait for the end: the exit code, or 128 + n after signal n. All output is in the log by then."""
         code = await self._process.wait()
-        self.kill()
+        self._kill_group()  # what the program started and left behind
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._output.ended.wait(), _DRAIN_SECONDS)
         self._pipe.close()
         return code if code >= 0 else 128 - code
 
     def kill(self) -> None:
-        """End the whole process group at once."""
+        """End the whole process group at once; nothing happens to one that has ended."""
+        if self._process.returncode is None:
+            self._kill_group()
+
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import uvicorn
@@ -16,16 +17,25 @@ _GOODBYE_SECONDS = 1  # long polls and followed logs are cut off after this
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is listening."""
+    """Starts and stops the emulator itself.
 
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+    Left to uvicorn, an error at the start would end the process, and a signal would end it before Actors are ended.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, lifespan: AbstractAsyncContextManager[object], on_listening: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._on_listening = on_listening
+        self._lifespan, self._on_listening = lifespan, on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._lifespan.__aenter__()
         await super().startup(sockets=sockets)
-        if self.started:
-            self._on_listening()
+        self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets=sockets)
+        await self._lifespan.__aexit__(None, None, None)
 
 
 async def serve(
@@ -56,9 +66,9 @@ async def serve(
             proxy_headers=False,
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
         )
-        server = _Server(config, lambda: ready(base_url) if ready else None)
-        async with app.router.lifespan_context(app):  # ours, so that an error at the start reaches the caller
-            await _until_cancelled(server, listener)
+        lifespan = app.router.lifespan_context(app)
+        server = _Server(config, lifespan, lambda: ready(base_url) if ready else None)
+        await _until_cancelled(server, listener)
 
 
 async def _until_cancelled(server: uvicorn.Server, listener: socket.socket) -> None:

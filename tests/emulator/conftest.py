@@ -173,7 +173,8 @@ class Listener:
 
     async def take(self, request: web.Request) -> web.Response:
         async with self.arrived:
-            self.got.append((dict(request.headers), json.loads(await request.read())))
+            headers = {name: ",".join(request.headers.getall(name)) for name in request.headers}
+            self.got.append((headers, json.loads(await request.read())))
             self.arrived.notify_all()
         status = self.statuses.pop(0) if self.statuses else 200
         return web.Response(status=status, text="seen", headers={"Location": f"{self.url}/elsewhere"})

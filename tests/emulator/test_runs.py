@@ -1,12 +1,10 @@
 """Runs of real programs, from start to end."""
 
 import asyncio
-import json
 import os
 import re
+import signal
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -62,89 +60,6 @@ async def test_a_run_succeeds_and_leaves_items_records_and_a_log(
     assert download.headers["Content-Disposition"] == f'attachment; filename="{run["id"]}.txt"'
 
 
-async def test_the_run_object_has_the_fields_of_the_api_page(emulator: Emulator) -> None:
-    query = (
-        "timeout=90&memory=512&maxItems=10&maxTotalChargeUsd=1.5&restartOnError=1&forcePermissionLevel=FULL_PERMISSIONS"
-    )
-    run = await emulator.finish(await emulator.start("quick", query, {"a": 1}))
-
-    assert run.keys() == {
-        *("id", "actId", "userId", "actorTaskId", "startedAt", "finishedAt", "status", "statusMessage"),
-        *("isStatusMessageTerminal", "meta", "stats", "options", "buildId", "buildNumber", "exitCode", "generalAccess"),
-        *("defaultKeyValueStoreId", "defaultDatasetId", "defaultRequestQueueId", "storageIds", "usage", "usageUsd"),
-        *("usageTotalUsd", "isContainerServerReady", "platformUsageBillingModel"),
-    }
-    assert run["options"] == {
-        "build": "latest",
-        "timeoutSecs": 90,
-        "memoryMbytes": 512,
-        "diskMbytes": 1024,
-        "maxItems": 10,
-        "maxTotalChargeUsd": 1.5,
-        "restartOnError": True,
-    }
-    assert STAMP.fullmatch(run["startedAt"])
-    assert STAMP.fullmatch(run["finishedAt"])
-    assert (run["meta"]["origin"], run["meta"]["clientIp"]) == ("API", "127.0.0.1")
-    assert run["stats"]["inputBodyLen"] == 8
-    assert run["stats"]["durationMillis"] == run["stats"]["runTimeSecs"] * 1000 > 0
-    ids = [value for name, value in run.items() if name == "id" or (name.endswith("Id") and value)]
-    assert all(re.fullmatch("[A-Za-z0-9]{17}", id_) for id_ in ids)
-    assert run["storageIds"]["datasets"] == {"default": run["defaultDatasetId"]}
-
-
-async def test_the_environment_is_that_of_the_platform_and_nothing_of_ours(
-    start_emulator: StartEmulator, write_actor: WriteActor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET_OF_OURS", "x")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    folder = write_actor(
-        "teller", "record('ENV', json.dumps(dict(os.environ, CWD=os.getcwd())).encode(), 'application/json')"
-    )
-    emulator = await start_emulator()
-
-    run = await emulator.finish(await emulator.start("teller", "timeout=60&memory=2048&maxItems=7"))
-
-    env = (await emulator.get(f"/v2/actor-runs/{run['id']}/key-value-store/records/ENV")).json
-    started = env.pop("ACTOR_STARTED_AT")
-    assert STAMP.fullmatch(started)
-    assert STAMP.fullmatch(env.pop("ACTOR_TIMEOUT_AT"))
-    assert env.pop("APIFY_TOKEN").startswith("apify_run_")
-    assert json.loads(env.pop("ACTOR_STORAGES_JSON")) == run["storageIds"]
-    assert env == {
-        "CWD": str(folder),
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ["HOME"],
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "APIFY_IS_AT_HOME": "1",
-        "APIFY_API_BASE_URL": emulator.url,
-        "APIFY_API_PUBLIC_BASE_URL": emulator.url,
-        "ACTOR_INPUT_KEY": "INPUT",
-        "ACTOR_ID": run["actId"],
-        "ACTOR_FULL_NAME": "local/teller",
-        "ACTOR_RUN_ID": run["id"],
-        "ACTOR_BUILD_ID": run["buildId"],
-        "ACTOR_BUILD_NUMBER": "0.0.1",
-        "ACTOR_BUILD_TAGS": "latest",
-        "ACTOR_PERMISSION_LEVEL": "LIMITED_PERMISSIONS",
-        "ACTOR_DEFAULT_DATASET_ID": run["defaultDatasetId"],
-        "ACTOR_DEFAULT_KEY_VALUE_STORE_ID": run["defaultKeyValueStoreId"],
-        "ACTOR_DEFAULT_REQUEST_QUEUE_ID": run["defaultRequestQueueId"],
-        "ACTOR_MEMORY_MBYTES": "2048",
-        "ACTOR_MAX_PAID_DATASET_ITEMS": "7",
-        "APIFY_DEDICATED_CPUS": "0.5",
-        "APIFY_USER_ID": run["userId"],
-        "APIFY_META_ORIGIN": "API",
-        "APIFY_PROXY_HOSTNAME": "127.0.0.1",
-        "APIFY_PROXY_PORT": emulator.url.rsplit(":", 1)[1],
-        "APIFY_PROXY_PASSWORD": "emulator",
-        "APIFY_PROXY_STATUS_URL": emulator.url,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-    }
-
-
 @pytest.mark.parametrize(
     ("source", "code"), [("sys.exit(3)", 3), ("raise OSError", 1), ("os.kill(os.getpid(), signal.SIGTERM)", 143)]
 )
@@ -156,7 +71,7 @@ async def test_another_exit_code_is_a_failure(
 
     run = await emulator.finish(await emulator.start("failing"))
 
-    assert (run["status"], run["exitCode"]) == ("FAILED", code)
+    assert (run["status"], run["exitCode"], run["stats"]["restartCount"]) == ("FAILED", code, 0)
 
 
 async def test_a_command_that_does_not_exist_is_a_failure(
@@ -228,10 +143,12 @@ async def test_a_graceful_abort_lets_the_actor_end_by_itself(
 
     await emulator.post(f"/v2/actor-runs/{run['id']}/abort?gracefully=true")
     assert (await emulator.get(f"/v2/actor-runs/{run['id']}")).data["status"] == "ABORTING"
+    await emulator.post(f"/v2/actor-runs/{run['id']}/abort")  # nothing more to abort
     (folder / "stop").touch()
     ended = await emulator.finish(run)
 
     assert (ended["status"], ended["exitCode"]) == ("ABORTED", 0)
+    assert (await emulator.get(f"/v2/logs/{run['id']}")).body.count(b"is being aborted") == 1
 
 
 async def test_a_graceful_abort_loses_patience(emulator: Emulator) -> None:
@@ -336,194 +253,32 @@ async def test_the_token_of_a_run_works_for_its_life_and_no_longer(
     assert (await emulator.get("/v2/users/me", token=token)).error == (401, "token-not-valid")
 
 
-async def test_a_run_started_by_an_actor_has_another_origin(
-    start_emulator: StartEmulator, write_actor: WriteActor
-) -> None:
-    write_actor("child")
-    write_actor("parent", "call('POST', '/acts/local~child/runs?waitForFinish=60')")
-    emulator = await start_emulator()
-
-    await emulator.finish(await emulator.start("parent"))
-
-    assert (await emulator.get("/v2/acts/local~child/runs/last?origin=ACTOR")).data["meta"]["origin"] == "ACTOR"
-    assert (await emulator.get("/v2/acts/local~child/runs/last?origin=API")).error == (404, "record-not-found")
-
-
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [
-        ("memory=100", (400, "invalid-value")),
-        ("memory=65536", (400, "invalid-value")),
-        ("memory=768", (400, "invalid-value")),
-        ("memory=abc", (400, "invalid-value")),
-        ("timeout=-1", (400, "invalid-value")),
-        ("timeout=inf", (400, "invalid-value")),
-        ("maxItems=1.5", (400, "invalid-value")),
-        ("maxTotalChargeUsd=-0.1", (400, "invalid-value")),
-        ("restartOnError=perhaps", (400, "invalid-value")),
-        ("waitForFinish=soon", (400, "invalid-value")),
-        ("forcePermissionLevel=ROOT", (400, "invalid-value")),
-        ("webhooks=%21%21", (400, "invalid-value")),
-        ("build=1.2.3", (404, "unknown-build-tag")),
-    ],
-)
-async def test_a_start_that_cannot_be_meant_starts_nothing(
-    emulator: Emulator, query: str, error: tuple[int, str]
-) -> None:
-    assert (await emulator.post(f"/v2/acts/local~quick/runs?{query}")).error == error
-    assert (await emulator.get("/v2/actor-runs")).data["total"] == 0
-
-
-async def test_unknown_actors_and_oversized_inputs_start_nothing(emulator: Emulator) -> None:
-    assert (await emulator.post("/v2/acts/local~nobody/runs")).error == (404, "actor-not-found")
-    assert (await emulator.post("/v2/acts/local~quick/runs", b"x" * 9_437_185)).error == (413, "request-too-large")
-    assert (await emulator.post("/v2/acts/local~quick/runs", b"{}", Content_Encoding="zip")).error[0] == 415
-    assert (await emulator.get("/v2/actor-runs")).data["total"] == 0
-
-
-@pytest.mark.parametrize("content_type", ["application/json", "text/csv", "image/png"])
-async def test_any_input_is_kept_with_its_content_type(emulator: Emulator, content_type: str) -> None:
-    answer = await emulator.post("/v2/actors/local~quick/runs", b" not, [json", Content_Type=content_type)
-
-    kept = await emulator.get(f"/v2/actor-runs/{answer.data['id']}/key-value-store/records/INPUT")
-    assert (kept.body, kept.headers["Content-Type"]) == (b" not, [json", content_type)
-
-
-SCHEMA = {
-    "properties": {
-        "url": {"type": "string"},
-        "depth": {"type": "integer", "default": 3, "minimum": 1, "maximum": 9},
-        "mode": {"type": "string", "enum": ["a", "b"], "default": "a"},
-        "rate": {"type": "number", "exclusiveMinimum": 0, "nullable": True},
-        "deep": {"type": "boolean"},
-    },
-    "required": ["url"],
-    "additionalProperties": False,
-}
-
-
-@pytest.fixture
-async def with_schema(start_emulator: StartEmulator, write_actor: WriteActor) -> Emulator:
-    write_actor("strict", input=SCHEMA)
-    write_actor("relaxed", input={"properties": {"depth": {"type": "integer", "default": 3}}})
-    return await start_emulator()
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({}, "Field input.url is required"),
-        (None, "Field input.url is required"),
-        ({"url": 5}, "Field input.url must be string"),
-        ({"url": "u", "depth": True}, "Field input.depth must be integer"),
-        ({"url": "u", "depth": 0}, "Field input.depth must be >= 1"),
-        ({"url": "u", "depth": 10}, "Field input.depth must be <= 9"),
-        ({"url": "u", "rate": 0}, "Field input.rate must be > 0"),
-        ({"url": "u", "mode": "c"}, "Field input.mode must be equal to one of the allowed values"),
-        ({"url": "u", "deep": 1}, "Field input.deep must be boolean"),
-        ({"url": "u", "more": 1}, "Field input.more is not allowed"),
-        ([1], "The input JSON must be an object."),
-        (b"{", "The input JSON must be an object."),
-    ],
-)
-async def test_an_input_against_the_schema_is_refused(with_schema: Emulator, body: Any, said: str) -> None:
-    answer = await with_schema.post("/v2/acts/local~strict/runs", body)
-
-    assert answer.error == (400, "invalid-input")
-    assert answer.json["error"]["message"] == f"Input is not valid: {said}"
-
-
-@pytest.mark.parametrize(
-    ("actor", "body", "kept"),
-    [
-        ("strict", {"url": "u", "rate": None}, {"url": "u", "rate": None, "depth": 3, "mode": "a"}),
-        ("strict", {"url": "u", "depth": 5, "mode": "b"}, {"url": "u", "depth": 5, "mode": "b"}),
-        ("relaxed", None, {"depth": 3}),
-        ("relaxed", b"null", {"depth": 3}),
-    ],
-)
-async def test_defaults_fill_what_the_input_leaves_out(with_schema: Emulator, actor: str, body: Any, kept: Any) -> None:
-    run = await with_schema.start(actor, "", body)
-
-    record = await with_schema.get(f"/v2/actor-runs/{run['id']}/key-value-store/records/INPUT")
-    assert record.json == kept
-
-
-async def test_runs_are_listed_filtered_and_paged(emulator: Emulator) -> None:
-    first = await emulator.finish(await emulator.start("quick"))
-    second = await emulator.finish(await emulator.start("quick"))
-    third = await emulator.start("sleepy")
-
-    async def ids(path: str) -> list[str]:
-        return [run["id"] for run in (await emulator.get(path)).data["items"]]
-
-    assert await ids("/v2/actor-runs") == [first["id"], second["id"], third["id"]]
-    assert await ids("/v2/actor-runs?desc=1&limit=2") == [third["id"], second["id"]]
-    assert await ids("/v2/actor-runs?offset=1&limit=1") == [second["id"]]
-    assert await ids("/v2/actor-runs?status=SUCCEEDED,FAILED") == [first["id"], second["id"]]
-    assert await ids(f"/v2/actor-runs?startedAfter={quote(second['startedAt'])}") == [second["id"], third["id"]]
-    assert await ids(f"/v2/actor-runs?startedBefore={quote(second['startedAt'])}") == [first["id"], second["id"]]
-    assert await ids("/v2/acts/local~sleepy/runs") == [third["id"]]
-    page = (await emulator.get("/v2/actors/local~quick/runs?desc=1&limit=1")).data
-    assert {name: page[name] for name in page if name != "items"} == {
-        "total": 2,
-        "offset": 0,
-        "limit": 1,
-        "count": 1,
-        "desc": True,
-    }
-    assert page["items"][0].keys() == {
-        *("id", "actId", "userId", "actorTaskId", "status", "startedAt", "finishedAt", "buildId", "buildNumber"),
-        *("meta", "defaultKeyValueStoreId", "defaultDatasetId", "defaultRequestQueueId", "usageTotalUsd"),
-    }
-    assert (await emulator.get("/v2/actor-runs?status=FINISHED")).error == (400, "invalid-value")
-    assert (await emulator.get("/v2/actor-runs?startedAfter=noon")).error == (400, "invalid-value")
-
-
-async def test_the_last_run_and_its_storages_are_found_by_status(
+async def test_what_a_finished_program_left_running_ends_with_it(
     start_emulator: StartEmulator, write_actor: WriteActor
 ) -> None:
     write_actor(
-        "mixed",
-        "push({'n': 1})\nrecord('OUTPUT', b'1', 'application/json')\n"
-        "sys.exit(int(os.environ['ACTOR_MEMORY_MBYTES']) == 128)",
+        "messy",
+        "child = subprocess.Popen(['sleep', '60'])\nrecord('PID', str(child.pid).encode(), 'application/json')",
     )
     emulator = await start_emulator()
-    good = await emulator.finish(await emulator.start("mixed"))
-    bad = await emulator.finish(await emulator.start("mixed", "memory=128"))
-    last = "/v2/acts/local~mixed/runs/last"
 
-    assert (await emulator.get(last)).data["id"] == bad["id"]
-    assert (await emulator.get(f"{last}?status=SUCCEEDED&waitForFinish=1")).data["id"] == good["id"]
-    assert (await emulator.get(f"{last}?status=ABORTED")).error == (404, "record-not-found")
-    assert (await emulator.get(last, token=None)).error == (401, "token-not-provided")
-    for path, expected in [
-        ("dataset", good["defaultDatasetId"]),
-        ("key-value-store", good["defaultKeyValueStoreId"]),
-        ("request-queue", good["defaultRequestQueueId"]),
-    ]:
-        assert (await emulator.get(f"{last}/{path}?status=SUCCEEDED")).data["id"] == expected
-    assert (await emulator.get(f"{last}/dataset/items")).json == [{"n": 1}]
-    assert (await emulator.get(f"{last}/dataset/items", token=None)).error == (401, "token-not-provided")
-    assert [key["key"] for key in (await emulator.get(f"{last}/key-value-store/keys")).data["items"]] == ["OUTPUT"]
-    assert (await emulator.get(f"{last}/key-value-store/records/OUTPUT")).json == 1
-    assert (await emulator.get(f"{last}/request-queue/head")).data["items"] == []
-    assert b"exit code 1" in (await emulator.get(f"{last}/log")).body
+    run = await emulator.finish(await emulator.start("messy"))
+
+    assert run["status"] == "SUCCEEDED"
+    await until_dead((await emulator.get(f"/v2/actor-runs/{run['id']}/key-value-store/records/PID")).json)
 
 
-async def test_a_run_whose_dataset_is_gone_says_so(emulator: Emulator) -> None:
-    run = await emulator.finish(await emulator.start("quick"))
-    await emulator.ask("DELETE", f"/v2/datasets/{run['defaultDatasetId']}")
+async def test_a_process_that_left_the_group_does_not_hold_up_the_end(
+    start_emulator: StartEmulator, write_actor: WriteActor
+) -> None:
+    write_actor(
+        "escaping",
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        "record('PID', str(child.pid).encode(), 'application/json')",
+    )
+    emulator = await start_emulator()
 
-    assert (await emulator.get(f"/v2/actor-runs/{run['id']}/dataset/items")).error == (404, "record-not-found")
+    run = await emulator.finish(await emulator.start("escaping"))
+    os.kill((await emulator.get(f"/v2/actor-runs/{run['id']}/key-value-store/records/PID")).json, signal.SIGKILL)
 
-
-async def test_a_run_is_updated_in_the_three_fields_that_can_be(emulator: Emulator) -> None:
-    run = await emulator.finish(await emulator.start("quick"))
-    path = f"/v2/actor-runs/{run['id']}"
-
-    changed = (await emulator.ask("PUT", path, {"statusMessage": "ok", "status": "FAILED", "runId": "x"})).data
-
-    assert (changed["statusMessage"], changed["status"], changed["id"]) == ("ok", "SUCCEEDED", run["id"])
-    assert (await emulator.ask("PUT", path, {"statusMessage": 5})).error == (400, "invalid-input")
-    assert (await emulator.ask("PUT", path, b"[]")).error == (400, "invalid-input")
+    assert run["status"] == "SUCCEEDED"
