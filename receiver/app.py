@@ -36,7 +36,7 @@ def create_app(
             Route("/metrics", health.exposition),
         ],
         middleware=[Middleware(Answers)],
-        
+        exception_handlers={HTTPException: passed_on},
     )
     app.router.redirect_slashes = False  # a redirect would repeat the path, and a path may hold a token
     app.state.gate = gate
