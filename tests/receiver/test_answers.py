@@ -279,6 +279,20 @@ async def test_an_encoded_body_is_415(wire: Wire, encoding: str) -> None:
     assert refusal(reply) == (415, "content_type_unsupported")
 
 
+async def test_a_second_encoding_does_not_hide_behind_the_first(wire: Wire) -> None:
+    async with wire.socket() as socket:
+        await socket.begin(
+            "/webhooks/plain",
+            f"Authorization: {BEARER}",
+            "Content-Type: application/json",
+            "Content-Encoding: identity",
+            "Content-Encoding: gzip",
+            f"Content-Length: {len(RUN)}",
+        )
+        await socket.say(RUN)
+        assert refusal(await socket.reply()) == (415, "content_type_unsupported")
+
+
 async def test_identity_is_no_encoding(wire: Wire) -> None:
     assert (await wire.post("/webhooks/plain", RUN, BEARER, Content_Encoding="Identity")).status == 200
 
