@@ -14,6 +14,8 @@ from workers.ledger.records import Lease
 
 #: A slice ends after this many checkpoints, so that many small deliveries are not kept waiting by a large one.
 CHECKPOINTS = 50
+#: How often one stream may begin again because the sink lost what it had.
+RESTARTS = 3
 
 
 class SliceOver(Exception):
@@ -65,9 +67,17 @@ class Progress:
         self._move(receipts=(*self.at.receipts, row), offset=offset)
 
     def restart(self) -> None:
-        """The sink lost what it had of the stream: begin it again."""
+        """The sink lost what it had of the stream: begin it again.
+
+        Raises Permanent when that keeps happening, for instance because workers do not share the sink's folder.
+        """
+        if self.at.restarts >= RESTARTS:
+            raise Permanent(
+                Reason.TARGET_UNAVAILABLE,
+                f"what was written before was gone {RESTARTS + 1} times; do all workers see the same folder?",
+            )
         stream, offset = self.receipt.stream, self.receipt.from_offset
-        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None)
+        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None, restarts=self.at.restarts + 1)
         self.begin(stream, offset)
 
     async def settled(self, end: int, expected: int) -> None:
@@ -91,7 +101,14 @@ class Progress:
         """The stream is visible at the far side; the next one starts afresh."""
         self._count(published)
         await self._save(
-            stream=self.at.stream + 1, offset=0, batch=0, after=None, end=None, expected=None, position=None
+            stream=self.at.stream + 1,
+            offset=0,
+            batch=0,
+            after=None,
+            end=None,
+            expected=None,
+            position=None,
+            restarts=0,
         )
 
     def close(self, expected: int) -> None:

@@ -120,6 +120,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         waits: how often in a row it was too early.
         unsettled: seconds waited for the platform's counts in this attempt.
         timeouts: attempts in a row that ended because the counts did not settle.
+        restarts: how often the sink lost what it had of the stream under way.
     """
 
     stream: int = 0
@@ -133,3 +134,4 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     waits: int = 0
     unsettled: float = 0.0
     timeouts: int = 0
+    restarts: int = 0

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from config.contracts.delivery import DeliveryState
 from config.contracts.event import EventState
 from config.settings import Settings, load_settings
@@ -181,3 +183,16 @@ async def test_a_run_nobody_knows_is_a_dead_letter_that_says_so(
             accepted = await answer.json()
         events, _ = await place.ledger.of_run("apify", "noSuchRun")
         assert [(event.id, event.state.final) for event in events] == [(accepted["id"], False)]
+
+
+async def test_a_part_file_that_keeps_vanishing_ends_in_a_dead_letter(
+    settings: Settings, tmp_path: Path, actors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.progress.CHECKPOINTS", 5)
+    routes = FILE + "defaults: {batch: {items: 10}}\n"
+    monkeypatch.setattr("workers.staging._holds", lambda fd, mark: False)
+    async with installation(settings, tmp_path, routes, actors) as place:
+        run = await place.start("local~pusher", {"items": 200})
+        _, (delivery,) = await place.finished(run["id"])
+    assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "target_unavailable")
+    assert "do all workers see the same folder?" in delivery.detail
