@@ -1,11 +1,11 @@
 """How many webhooks a second are accepted, and what each costs.
 
-Runrelay's receiver, a bare Starlette route and one that queues with arq, each as one process with a Valkey of its own
-that fsyncs every write, under the same load.
+`runrelay receiver` with everything on (secret check, limits, log line, metrics), a bare Starlette route and one that
+queues with arq, each as one process with a Valkey of its own that fsyncs every write, under the same load.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,15 +35,17 @@ class Server:
     """A contender.
 
     Attributes:
+        args: of the command; it prints a JSON object with its `url` once it listens.
         stored: the sorted set that must hold one entry per accepted webhook; empty if nothing is promised.
     """
 
     module: str
+    args: Sequence[str] = ()
     stored: str = ""
 
 
 SERVERS = {
-    RUNRELAY: Server("benchmarks.runrelay.receiver", stored="rr:events"),
+    RUNRELAY: Server("console.cli.main", ["receiver", "--port", "0", "--json"], stored="rr:events"),
     BARE: Server("benchmarks.peers.starlette_bare"),
     ARQ: Server("benchmarks.peers.starlette_arq", stored="arq:queue"),
 }
@@ -62,23 +64,22 @@ async def compare(repetitions: int, seconds: float, connections: int) -> Compari
 
 async def shoot(server: Server, seconds: float, connections: int) -> Sample:
     with TemporaryDirectory() as folder, embedded_valkey() as redis:
-        logs = Path(folder)
-        routes = logs / "runrelay.yaml"
+        routes = Path(folder) / "runrelay.yaml"
         routes.write_text(ROUTES)
         environ = {"REDIS_URL": redis, "RUNRELAY_CONFIG": str(routes)}
-        async with running(server.module, logs=logs, environ=environ) as serving:
-            url = f"{await serving.line()}/webhooks/apify"
-            warm = await fire(url, WARM_UP, connections, logs)
+        async with running(server.module, *server.args, environ=environ) as serving:
+            url = f"{json.loads(await serving.line())['url']}/webhooks/apify"
+            warm = await fire(url, WARM_UP, connections)
             before = cpu_seconds(serving.pid, redis_pid(redis))
-            shot = await fire(url, seconds, connections, logs)
+            shot = await fire(url, seconds, connections)
             used = cpu_seconds(serving.pid, redis_pid(redis)) - before
         if server.stored:
             check_stored(redis, server.stored, warm["answered"] + shot["answered"])
     return {**{key: shot[key] for key in ("rate", "p50", "p99")}, "cpu": 1e6 * used / shot["answered"]}
 
 
-async def fire(url: str, seconds: float, connections: int, logs: Path) -> Mapping[str, float]:
-    async with running("benchmarks.load", url, str(seconds), str(connections), logs=logs) as load:
+async def fire(url: str, seconds: float, connections: int) -> Mapping[str, float]:
+    async with running("benchmarks.load", url, str(seconds), str(connections)) as load:
         shot = json.loads(await load.line(seconds + 30))
     if shot["refused"] or not shot["answered"]:
         raise Failed(f"a webhook was not accepted: {shot['refused']}")

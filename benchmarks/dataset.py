@@ -38,8 +38,8 @@ class Copier:
 
 
 COPIERS = {
-    RUNRELAY: Copier("benchmarks.runrelay.delivery", ["true"], queue=True),
-    UNSYNCED: Copier("benchmarks.runrelay.delivery", ["false"], queue=True),
+    RUNRELAY: Copier("benchmarks.delivery", ["true"], queue=True),
+    UNSYNCED: Copier("benchmarks.delivery", ["false"], queue=True),
     SOCKET: Copier("benchmarks.peers.socket_copy"),
     OFFICIAL: Copier("benchmarks.peers.official_client", exact=False),
 }
@@ -47,11 +47,10 @@ COPIERS = {
 
 async def compare(repetitions: int, rows: int) -> Comparison:
     """Raises Failed if a file does not hold every row."""
-    with TemporaryDirectory() as logs:
-        async with running("benchmarks.pages", str(rows), logs=Path(logs)) as pages:
-            url = await pages.line()
-            copies = {name: partial(copy, copier, url, rows) for name, copier in COPIERS.items()}
-            samples = await in_turns(copies, repetitions)
+    async with running("benchmarks.pages", str(rows)) as pages:
+        url = await pages.line()
+        copies = {name: partial(copy, copier, url, rows) for name, copier in COPIERS.items()}
+        samples = await in_turns(copies, repetitions)
     return Comparison(
         title=f"A dataset of {rows:,} items of {ITEM_BYTES} bytes → a JSON Lines file",
         quantities={"rate": "items/s", "cpu": "CPU s per 100 k", "rss": "peak MB"},
@@ -64,7 +63,7 @@ async def copy(copier: Copier, url: str, rows: int) -> Sample:
     with TemporaryDirectory() as folder, embedded_valkey() as redis:
         target = Path(folder) / "items.jsonl"
         environ = {"REDIS_URL": redis}
-        async with running(copier.module, url, target, *copier.args, logs=Path(folder), environ=environ) as child:
+        async with running(copier.module, url, target, *copier.args, environ=environ) as child:
             await child.line()
             pids = [child.pid, *([redis_pid(redis)] if copier.queue else [])]
             before, began = cpu_seconds(*pids), time.perf_counter()

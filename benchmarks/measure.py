@@ -7,11 +7,15 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from redis import Redis
 
 #: seconds for a process to say that it is ready, and to stop
 START, STOP = 30.0, 15.0
+#: where logs are written: on a disk they would wait for Valkey's fsyncs, which a pipe to a log collector does not
+MEMORY = Path("/dev/shm")
 
 
 class Failed(Exception):
@@ -21,7 +25,7 @@ class Failed(Exception):
 class Child:
     """A process that talks in lines: it says what it has to say on stdout, and is told on stdin to go on."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
         self.name, self.process, self.log = name, process, log
 
     @property
@@ -37,8 +41,12 @@ class Child:
         except TimeoutError:
             line = b""
         if not line:
-            raise Failed(f"{self.name} ended, or said nothing for {seconds:g} s:\n{self.log.read_text()[-2000:]}")
+            raise Failed(f"{self.name} ended, or said nothing for {seconds:g} s:\n{self._logged()}")
         return line.decode().strip()
+
+    def _logged(self) -> str:
+        self.log.seek(0)
+        return self.log.read()[-2000:].decode(errors="replace")
 
     async def go(self) -> None:
         assert self.process.stdin
@@ -47,12 +55,9 @@ class Child:
 
 
 @asynccontextmanager
-async def running(
-    module: str, *args: str | Path, logs: Path, environ: Mapping[str, str] | None = None
-) -> AsyncIterator[Child]:
-    """`python -m module args…` while the block lasts. What it logs goes to a file in the folder `logs`."""
-    log = logs / f"{module}.log"
-    with log.open("wb") as stderr:
+async def running(module: str, *args: str | Path, environ: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
+    """`python -m module args…` while the block lasts."""
+    with TemporaryFile("a+b", dir=MEMORY if MEMORY.exists() else None) as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -60,13 +65,13 @@ async def running(
             *map(str, args),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
+            stderr=log,
             env={**os.environ, **(environ or {})},
         )
-    try:
-        yield Child(module, process, log)
-    finally:
-        await _stop(process)
+        try:
+            yield Child(module, process, log)
+        finally:
+            await _stop(process)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -4,12 +4,10 @@ The binary is started directly, in its own session, so that Ctrl-C in the termin
 drain before its queue goes away. On Linux the server also stops when we die without a word.
 """
 
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,10 +16,10 @@ from pathlib import Path
 
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
+from console.processes import bound_to_us
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
-PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -65,7 +63,7 @@ def _start(binary: str, socket: Path, data: Path) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # one prctl call, no locks
+        preexec_fn=bound_to_us(signal.SIGTERM),  # noqa: PLW1509  # one prctl call, no locks
     )
     deadline = time.monotonic() + START_TIMEOUT
     while not _answers(socket):
@@ -88,10 +86,6 @@ def _answers(socket: Path) -> bool:
             return bool(redis.ping())
     except (RedisError, OSError):
         return False
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -218,7 +218,7 @@ def _seconds(moment: str | None) -> float:
     try:
         when = datetime.fromisoformat(moment)
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         raise odd("has a finishedAt that is not a time") from None
 
 

@@ -19,7 +19,7 @@ Permission = Literal["LIMITED_PERMISSIONS", "FULL_PERMISSIONS"]
 LONGEST_WAIT = 60
 #: Most bytes of an answer that describes runs.
 _SMALL = 8 * 1024 * 1024
-_ACTOR = re.compile(r"(?:[A-Za-z0-9._-]+[~/])?[A-Za-z0-9._-]+", re.ASCII)
+_ACTOR = re.compile(r"(?:\w[\w.-]*[~/])?\w[\w.-]*", re.ASCII)
 #: How far before a lost start runs are still looked at, for the steps of the platform's clock.
 _MARGIN = timedelta(seconds=2)
 

@@ -1,0 +1,172 @@
+"""`runrelay runs`, `deliveries`, `show`: what the ledger says."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich import box
+from rich.table import Table
+
+from console.cli.options import Config, Json, Limit, example
+from console.cli.output import Output, plain
+from console.ledger_search import Found, find
+from console.opening import nearby, open_ledger, open_settings
+from console.receipts import receipt_table, row_of
+from workers.ledger.ledger import Ledger
+from workers.ledger.records import DeliveryRecord, EventRecord
+
+T = TypeVar("T")
+#: Characters of an id that a table shows.
+SHORT = 12
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(epilog=example("runrelay runs --limit 50"))(runs)
+    app.command(epilog=example("runrelay deliveries --json | head -n 1"))(deliveries)
+    app.command(epilog=example("runrelay show 3f9a1c0b7d24"))(show)
+
+
+def runs(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
+    """List the newest finished runs we heard of, and what became of each."""
+    found = _ask(config, lambda ledger: _newest(ledger, limit))
+    out = Output(json)
+    for event, planned in found:
+        out.fact(**event_facts(event), deliveries=dict(Counter(one.state.value for one in planned)))
+    table = _table("when", "source", "run", "status", "state", "deliveries", "id", "reason")
+    for event, planned in found:
+        status = event.run.status if event.run else ""
+        words = (event.source, event.run_id, status, event.state, _summary(planned), event.id[:SHORT], event.reason)
+        table.add_row(_when(event.at), *(plain(word) for word in words))
+    out.show(table if found else "no run has been heard of yet")
+
+
+def deliveries(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
+    """List the newest deliveries: where to, how far, and why they wait or ended."""
+    found = _ask(config, lambda ledger: ledger.newest_deliveries(limit))
+    out = Output(json)
+    for one in found:
+        out.fact(**delivery_facts(one))
+    table = _table("when", "target", "run", "state", "delivered", "tries", "id", "reason")
+    for one in found:
+        place = one.delivery
+        words = (f"{place.route}/{place.target}", place.run_id, one.state, f"{_delivered(one):,}")
+        table.add_row(_when(one.at), *map(plain, words), *map(plain, (one.attempt, place.id[:SHORT], one.reason)))
+    out.show(table if found else "nothing has been planned yet")
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="Of an event, a delivery (8 characters or more) or a run.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Tell everything known of one event, delivery or run, receipts included."""
+    found = _ask(config, lambda ledger: find(ledger, id))
+    out = Output(json)
+    for event in found.events:
+        out.fact(**event_facts(event), deliveries=list(event.deliveries))
+    for one in found.deliveries:
+        out.fact(**delivery_facts(one))
+    _tell(out, found)
+
+
+def event_facts(event: EventRecord) -> dict[str, Any]:
+    """An event as JSON has it; its body stays in the ledger."""
+    return {
+        "event": event.id,
+        "at": _iso(event.at),
+        "source": event.source,
+        "run_id": event.run_id,
+        "kind": event.kind,
+        "via": event.via,
+        "status": event.run.status if event.run else None,
+        "state": event.state.value,
+        "attempt": event.attempt,
+        "ended": _iso(event.ended),
+        "reason": event.reason,
+        "detail": event.detail,
+    }
+
+
+def delivery_facts(one: DeliveryRecord) -> dict[str, Any]:
+    """A delivery as JSON has it."""
+    place = one.delivery
+    return {
+        "delivery": place.id,
+        "event": place.event_id,
+        "at": _iso(one.at),
+        "source": place.source,
+        "run_id": place.run_id,
+        "route": place.route,
+        "target": place.target,
+        "sink": place.sink,
+        "generation": place.generation,
+        "state": one.state.value,
+        "attempt": one.attempt,
+        "ended": _iso(one.ended),
+        "reason": one.reason,
+        "detail": one.detail,
+        "receipts": [row_of(row) for row in one.checkpoint.receipts],
+    }
+
+
+def _tell(out: Output, found: Found) -> None:
+    for event in found.events:
+        _facts(out, f"event {event.id}", event_facts(event), skip=("event",))
+    for one in found.deliveries:
+        _facts(out, f"delivery {one.delivery.id}", delivery_facts(one), skip=("delivery", "receipts"))
+    rows = [row for one in found.deliveries for row in one.checkpoint.receipts]
+    if rows:
+        out.show(receipt_table(rows, out.out.width))
+
+
+def _facts(out: Output, title: str, facts: dict[str, Any], skip: Sequence[str]) -> None:
+    out.tell(title)
+    for name, value in facts.items():
+        if name not in skip and value not in {None, ""}:
+            out.tell(f"  {name:<10} {plain(value, 1000).plain}")
+
+
+def _ask(config: Path | None, question: Callable[[Ledger], Awaitable[T]]) -> T:
+    settings = nearby(open_settings(config))
+
+    async def ask() -> T:
+        async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+            return await question(ledger)
+
+    return asyncio.run(ask())
+
+
+async def _newest(ledger: Ledger, most: int) -> list[tuple[EventRecord, list[DeliveryRecord]]]:
+    found = []
+    for event in await ledger.newest_events(most):
+        planned = await asyncio.gather(*(ledger.delivery(id) for id in event.deliveries))
+        found.append((event, [one for one in planned if one]))
+    return found
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, justify="right" if name in {"delivered", "tries"} else "left")
+    return table
+
+
+def _summary(planned: Sequence[DeliveryRecord]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in Counter(one.state.value for one in planned).items())
+
+
+def _delivered(one: DeliveryRecord) -> int:
+    return sum(row.delivered for row in one.checkpoint.receipts)
+
+
+def _iso(ms: int) -> str | None:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds") if ms else None
+
+
+def _when(ms: int) -> str:
+    """Here, to the second."""
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%m-%d %H:%M:%S")

@@ -1,0 +1,78 @@
+"""The `runrelay` command.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration, 130 after Ctrl-C.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from config.contracts.errors import ConfigInvalid
+from console import VERSION
+from console.cli import actors, beginning, checking, demo, ledger, output, serving, up, webhooks
+from console.cli.verdict import FAILED, INTERRUPTED, explain
+
+BAD_CONFIG = 78
+
+app = typer.Typer(
+    name="runrelay",
+    help="Hears that an Apify Actor run finished, reads everything it left behind, and delivers it with a receipt.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"runrelay {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _runrelay(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    pass
+
+
+for group in (beginning, checking, actors, webhooks, up, demo, serving, ledger):
+    group.add_to(app)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    words = list(sys.argv[1:] if args is None else args)
+    json = "--json" in words
+    try:
+        return int(app(words, prog_name="runrelay", standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except TyperException as wrong:
+        return _misused(wrong, json=json)
+    except ConfigInvalid as invalid:
+        output.report_problems(invalid, json=json)
+        return BAD_CONFIG
+    except Exception as error:
+        if (failure := explain(error)) is None:
+            raise
+        output.report(failure.kind, failure.message, json=json)
+        return FAILED
+
+
+def _misused(wrong: TyperException, *, json: bool) -> int:
+    if json:
+        output.report("usage_invalid", wrong.format_message(), json=True)
+    else:
+        from typer import rich_utils
+
+        rich_utils.rich_format_error(wrong)  # type: ignore[arg-type]  # the class its own command line hands over
+    return wrong.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

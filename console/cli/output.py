@@ -1,0 +1,74 @@
+"""How commands talk: results on stdout, everything else on stderr. With `--json` stdout has one JSON object a line,
+errors included: `{"kind", "message"}`, and `"problems"` for a configuration that cannot be used."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from config.contracts.errors import ConfigInvalid
+from config.logs import escaped, masked
+
+#: Columns of a table that goes into a file or a pipe.
+FILE_WIDTH = 120
+
+
+class Output:
+    """One command's voice."""
+
+    def __init__(self, json: bool) -> None:
+        self.json = json
+        width = None if sys.stdout.isatty() else FILE_WIDTH
+        self.out = Console(highlight=False, markup=False, emoji=False, width=width)
+        self.err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def fact(self, **facts: Any) -> None:
+        """A line for scripts; nothing without `--json`."""
+        if self.json:
+            self.object(facts)
+
+    def object(self, facts: Mapping[str, Any]) -> None:
+        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+        sys.stdout.flush()
+
+    def tell(self, line: str) -> None:
+        """A line of the result for people; nothing with `--json`."""
+        if not self.json:
+            self.out.print(line, soft_wrap=True)
+
+    def show(self, what: Any) -> None:
+        """A table or the like, for people."""
+        if not self.json:
+            self.out.print(what)
+
+    def note(self, line: str) -> None:
+        """Progress or advice, on stderr."""
+        self.err.print(line, soft_wrap=True)
+
+
+def report(kind: str, message: str, *, json: bool) -> None:
+    """Say why a command ends without having done its work."""
+    message = masked(message)
+    if json:
+        Output(json=True).fact(kind=kind, message=message)
+    else:
+        print(f"runrelay: {message}", file=sys.stderr)
+
+
+def report_problems(invalid: ConfigInvalid, *, json: bool) -> None:
+    """Every problem on its own line: `runrelay.yaml:LINE:COL: path: message`."""
+    if json:
+        problems = [msgspec.to_builtins(problem) for problem in invalid.problems]
+        Output(json=True).fact(kind="config_invalid", message=masked(str(invalid)), problems=problems)
+        return
+    for problem in invalid.problems:
+        print(masked(str(problem)), file=sys.stderr)
+
+
+def plain(text: object, most: int = 200) -> Text:
+    """Text of others, safe for a terminal: nothing in it is markup or moves the cursor."""
+    said = escaped(masked(str(text)))
+    return Text(said if len(said) <= most else f"{said[: most - 1]}…")

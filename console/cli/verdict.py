@@ -1,0 +1,58 @@
+"""From an exception to one clear line. What is not listed here is a bug of ours and keeps its traceback."""
+
+import errno
+import os
+
+from redis.exceptions import RedisError
+
+from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
+from config.queue import QueueUnavailable
+from console.failures import CommandFailed
+
+_ADDRESS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+
+FAILED = 1
+INTERRUPTED = 130
+
+_REDIS = "Redis does not answer as it should ({}): check that it runs and that REDIS_URL names it"
+
+
+def explain(error: BaseException) -> CommandFailed | None:
+    """What to tell the user; None for a bug."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    match error:
+        case CommandFailed():
+            return error
+        case WorkError():
+            return CommandFailed(error.reason.value, _work(error))
+        case QueueUnavailable() | RedisError():
+            return CommandFailed("queue_unavailable", _REDIS.format(_named(error)))
+        case OSError():
+            return _system(error)
+    return None
+
+
+def _system(error: OSError) -> CommandFailed | None:
+    """A port or a file that cannot be had."""
+    if error.filename:
+        return CommandFailed("file_unusable", f"{error.filename}: {error.strerror}")
+    if error.errno in _ADDRESS:
+        said = os.strerror(error.errno)
+        return CommandFailed("address_unusable", f"{said}: choose another --host or --port (0: any free one)")
+    return None
+
+
+def _work(error: WorkError) -> str:
+    match error:
+        case Unauthorized():
+            return f"the platform refused our token ({error.detail}): check `token` of the source, usually APIFY_TOKEN"
+        case NotFound():
+            return f"the platform does not know it ({error.detail}): check the name or id"
+        case Transient():
+            return f"the platform cannot be reached ({error.detail}): check the network, and `api_url` of the source"
+    return str(error)
+
+
+def _named(error: Exception) -> str:
+    return str(error) if isinstance(error, QueueUnavailable) else type(error).__name__

@@ -1,0 +1,67 @@
+"""Finding a record by what a person knows of it."""
+
+import re
+from dataclasses import dataclass
+
+from console.failures import CommandFailed
+from workers.ledger.ledger import Ledger
+from workers.ledger.records import DeliveryRecord, EventRecord
+
+#: Fewest characters of an id that name it.
+SHORTEST = 8
+_HEX = re.compile(r"[0-9a-f]{8,64}")
+_RUN = re.compile(r"[A-Za-z0-9]{1,64}")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything that belongs to what was asked for."""
+
+    events: list[EventRecord]
+    deliveries: list[DeliveryRecord]
+
+
+async def find(ledger: Ledger, id: str) -> Found:
+    """By the id of an event or of a delivery, by the beginning of one, or by the id of a run.
+
+    Raises CommandFailed if there is none, or more than one.
+    """
+    found = await _by_record(ledger, id) if _HEX.fullmatch(id) else None
+    if found is None and _RUN.fullmatch(id):
+        found = await _by_run(ledger, id)
+    if found is None:
+        hint = f"give an event's or delivery's id ({SHORTEST} characters of it or more) or a run's: `runrelay runs`"
+        raise CommandFailed("not_found", f"the ledger knows no {id!r}: {hint}")
+    return found
+
+
+async def _by_record(ledger: Ledger, prefix: str) -> Found | None:
+    events = await _ids(ledger, ledger.keys.events, prefix)
+    deliveries = await _ids(ledger, ledger.keys.deliveries, prefix)
+    if len(events) + len(deliveries) > 1:
+        raise CommandFailed("ambiguous", f"{prefix} is the beginning of several ids: give more of it")
+    if deliveries and (one := await ledger.delivery(deliveries[0])):
+        event = await ledger.event(one.delivery.event_id)
+        return Found([event] if event else [], [one])
+    if events and (known := await ledger.event(events[0])):
+        planned = [await ledger.delivery(each) for each in known.deliveries]
+        return Found([known], [each for each in planned if each])
+    return None
+
+
+async def _ids(ledger: Ledger, key: str, prefix: str) -> list[str]:
+    """At most two: that is already one too many."""
+    found: list[str] = []
+    async for member, _ in ledger.redis.zscan_iter(key, match=f"{prefix}*", count=1000):
+        found.append(member.decode())
+        if len(found) > 1:
+            break
+    return found
+
+
+async def _by_run(ledger: Ledger, run_id: str) -> Found | None:
+    """Whatever its source: the set of a run ends with the run's id."""
+    async for raw in ledger.redis.scan_iter(match=ledger.keys.run("*", run_id), count=1000):
+        source = raw.decode().split(":")[-2]
+        return Found(*await ledger.of_run(source, run_id))
+    return None

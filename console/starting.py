@@ -1,0 +1,179 @@
+"""Starting Actors from the command line: once, and never twice because an answer was lost."""
+
+import asyncio
+import ipaddress
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import ClientConnectorError
+
+from config.contracts.errors import Transient, WorkError
+from config.contracts.event import Event, digest, event_id
+from config.queue import Accepted, Duplicate, QueueUnavailable, RunQueue
+from config.routes import RouteTable
+from config.settings import Settings
+from config.sources.apify import ApifySource
+from config.sources.apify.starting import RunOptions, announcement, look, start, started_within
+from config.sources.apify.webhooks import AdHocWebhook, pointing_at
+from console.failures import CommandFailed
+from workers.fetch.api import HttpApi, open_session
+
+#: Run statuses that are not final (Apify API, ActorJobStatus).
+UNDER_WAY = frozenset({"READY", "RUNNING", "TIMING-OUT", "ABORTING"})
+#: Seconds of one long poll: short enough to see how the run goes on.
+_POLL = 5
+#: Seconds between looks at a platform in trouble.
+_PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
+_SET_PUBLIC_URL = (
+    "set RUNRELAY_PUBLIC_URL to the address the platform reaches the receiver at, such as https://hooks.example.com; "
+    "`runrelay call` needs none"
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to start, and how."""
+
+    actor: str
+    options: RunOptions
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str = "application/json"
+
+
+def chosen(table: RouteTable, name: str | None) -> ApifySource:
+    """The source to start on. Raises CommandFailed."""
+    found = {each: source for each, source in table.sources.items() if isinstance(source, ApifySource)}
+    known = ", ".join(found) or "none"
+    if name is None and len(found) != 1:
+        raise CommandFailed("source_unclear", f"say which source with --source; the file has {known}")
+    source = next(iter(found.values())) if name is None else found.get(name)
+    if source is None:
+        raise CommandFailed("source_not_found", f"the file has no Apify source {name!r}; it has {known}")
+    if not source.manners.token:
+        raise CommandFailed("token_missing", f"`token` of the source {source.name} is empty: set APIFY_TOKEN")
+    return source
+
+
+def base_of(settings: Settings) -> str:
+    """The receiver's address as the platform sees it. Raises CommandFailed without one."""
+    if not settings.public_url:
+        raise CommandFailed("public_url_missing", _SET_PUBLIC_URL)
+    return settings.public_url.rstrip("/")
+
+
+def door_of(settings: Settings, source: ApifySource) -> AdHocWebhook:
+    """The webhook of one start: to our receiver, for every way a run can end.
+
+    Its idempotency key belongs to this start alone, so that a request which arrives twice makes one webhook.
+    Raises CommandFailed if the platform could never reach us.
+    """
+    base = base_of(settings)
+    if _is_loopback(base) and not _is_loopback(source.manners.base_url):
+        message = f"the platform cannot reach {urlsplit(base).hostname}: {_SET_PUBLIC_URL}"
+        raise CommandFailed("public_url_loopback", message)
+    if not source.secret:
+        message = f"the source {source.name} has no webhook.secrets, so its receiver would refuse the webhook"
+        raise CommandFailed("secret_missing", message)
+    key = f"runrelay-{digest(secrets.token_hex(16), base)[:32]}"
+    return pointing_at(f"{base}/webhooks/{source.name}", source.secret, idempotency_key=key)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+@asynccontextmanager
+async def api_of(source: ApifySource) -> AsyncIterator[HttpApi]:
+    async with open_session() as session:
+        yield HttpApi(session, source.manners)
+
+
+async def start_once(api: HttpApi, wish: Wish, webhooks: list[AdHocWebhook]) -> dict[str, Any]:
+    """The run. Raises CommandFailed with what is known when the answer was lost, and any other verdict as it is."""
+    began = time.monotonic()
+    try:
+        return await start(
+            api,
+            wish.actor,
+            options=wish.options,
+            body=wish.body,
+            content_type=wish.content_type,
+            webhooks=webhooks,
+        )
+    except Transient as lost:
+        if isinstance(lost.__cause__, ClientConnectorError):
+            raise  # it was never asked
+        raise CommandFailed("start_unknown", await _what_is_known(api, wish.actor, began, lost)) from lost
+
+
+async def _what_is_known(api: HttpApi, actor: str, began: float, lost: Transient) -> str:
+    said = f"the platform did not confirm the start ({lost.detail}); it is not repeated, because it may have happened"
+    try:
+        runs = await started_within(api, actor, time.monotonic() - began)
+    except WorkError:
+        return f"{said}, and the platform cannot be asked: look at the Actor's runs before you start it again"
+    if not runs:
+        return f"{said}. No run of {actor} has started since: start it again if that is still so in a minute"
+    found = ", ".join(f"{run['id']} ({run['status']})" for run in runs)
+    return f"{said}. Started since, by whomever: {found}"
+
+
+async def followed(api: HttpApi, run: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """The run until it has ended, at every change we hear of. Raises Transient if the platform stays away."""
+    while True:
+        yield run
+        if run["status"] not in UNDER_WAY:
+            return
+        run = await _looked(api, run["id"])
+
+
+async def _looked(api: HttpApi, run_id: str) -> dict[str, Any]:
+    """The run after a long poll; trouble on the way is waited out, for minutes."""
+    for pause in _PAUSES:
+        try:
+            return await look(api, run_id, wait=_POLL)
+        except Transient as trouble:
+            await asyncio.sleep(max(pause, trouble.retry_after or 0.0))
+    return await look(api, run_id)
+
+
+async def inbox_answers(settings: Settings) -> None:
+    """Raises RedisError if it does not: better before a run is paid for than after."""
+    async with RunQueue.connect(settings) as queue:
+        await queue.redis.ping()
+
+
+async def announce(settings: Settings, source: ApifySource, run: dict[str, Any]) -> Accepted | Duplicate:
+    """Put the end of a run into the inbox, as its webhook would have. Raises CommandFailed."""
+    kind, body = announcement(run)
+    event = Event(
+        id=event_id(source.name, None, body), source=source.name, run_id=run["id"], kind=kind, body=body, via="call"
+    )
+    try:
+        async with RunQueue.connect(settings) as queue:
+            return (await queue.accept([event]))[0]
+    except QueueUnavailable as exc:
+        message = f"run {run['id']} ended {run['status']}, but its end could not be put into the inbox ({exc})"
+        raise CommandFailed(
+            "queue_unavailable", f"{message}: check that Redis runs and that REDIS_URL names it"
+        ) from exc
+
+
+def body_of(given: str | None) -> bytes | None:
+    """The input: the text itself, or `@file`, or `@-` for standard input. Raises OSError."""
+    if given is None or not given.startswith("@"):
+        return given.encode() if given is not None else None
+    if given == "@-":
+        return sys.stdin.buffer.read()
+    return Path(given[1:]).read_bytes()

@@ -1,0 +1,40 @@
+"""Platforms to ask: a scripted one that gives recorded answers, and the emulator."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from emulator.scenarios import Scenario
+from tests.config.sources.platforms import Emulated, Scripted, emulated, scripted
+from workers.fetch.api import open_session
+
+
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process believes that it stands in New York."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    async with open_session(read_timeout=5) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def platform(session: ClientSession) -> AsyncIterator[Scripted]:
+    async with scripted(session) as place:
+        yield place
+
+
+@pytest.fixture
+async def emulator(session: ClientSession, tmp_path: Path) -> AsyncIterator[Emulated]:
+    async with emulated(session, tmp_path, Scenario()) as place:
+        yield place
