@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Temporary folders that were handed out.
+ROOMS: set[Path] = set()
 COMMAND = [sys.executable, "-P", "-m", "console.cli.main"]
 
 
@@ -36,6 +38,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
     python_path = os.pathsep.join(filter(None, [(more or {}).get("PYTHONPATH"), str(ROOT)]))
     room = room_of(home.parent)
     room.mkdir(exist_ok=True)
+    ROOMS.add(room)
     return {**kept, "HOME": str(home), "TMPDIR": str(room), **(more or {}), "PYTHONPATH": python_path}
 
 

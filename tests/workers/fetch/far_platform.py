@@ -50,11 +50,17 @@ class Request:
 
 @dataclass
 class Far:
-    """One listener. Answers in the order given, the last one for ever. `requests`: whatever came."""
+    """One listener. Answers in the order given, the last one for ever.
+
+    Attributes:
+        requests: whatever came.
+        pieces: how many pieces of answers somebody has read, or the system keeps for them.
+    """
 
     port: int = 0
     answers: list[Say] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    pieces: int = 0
 
     @property
     def url(self) -> str:
@@ -63,7 +69,7 @@ class Far:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
             return
         line, *rest = head.strip().split("\r\n")
@@ -72,23 +78,23 @@ class Far:
         )
         say = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         try:
-            await _write(writer, say)
+            await self._write(writer, say)
         except ConnectionError:
             writer.close()
 
-
-async def _write(writer: asyncio.StreamWriter, say: Say) -> None:
-    writer.write(say.raw)
-    await writer.drain()
-    for piece in say.pieces:
-        await asyncio.sleep(say.pause)
-        writer.write(piece)
+    async def _write(self, writer: asyncio.StreamWriter, say: Say) -> None:
+        writer.write(say.raw)
         await writer.drain()
-    if say.then == "reset":
-        await asyncio.sleep(0.05)
-        writer.transport.abort()
-    elif say.then == "close":
-        writer.close()
+        for piece in say.pieces:
+            await asyncio.sleep(say.pause)
+            writer.write(piece)
+            await writer.drain()
+            self.pieces += 1
+        if say.then == "reset":
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+        elif say.then == "close":
+            writer.close()
 
 
 @asynccontextmanager

@@ -158,6 +158,14 @@ async def test_of_an_error_body_64_kib_are_read_however_it_is_cut() -> None:
     assert caught.value.body == b"a" * 65536
 
 
+async def test_an_endless_error_body_is_not_read_to_its_end() -> None:
+    flood = Say(http(500, b"", Content_Length=10**12).raw, "silent", (bytes(65536),) * 800)
+    async with far(flood) as place, api(place.url) as client:
+        with pytest.raises(Refusal):
+            await client.get("/x")
+        assert place.pieces < 400
+
+
 async def test_an_error_body_in_pieces_is_read_whole() -> None:
     body = json.dumps({"error": {"type": "query-timeout", "message": "slow"}}).encode()
     say = Say(http(400, b"", Content_Length=len(body)).raw, "close", (body[:9], body[9:30], body[30:]), 0.02)
@@ -263,10 +271,11 @@ async def test_trouble_of_the_one_who_reads_is_not_the_platforms() -> None:
 
 
 async def test_a_body_larger_than_the_reader_holds_is_not_read_on() -> None:
-    endless = Say(http(200, b"", Content_Length=10**12).raw, "silent", (b"a" * 60_000,) * 50)
-    async with far(endless) as place, api(place.url) as client:
+    flood = Say(http(200, b"", Content_Length=10**12).raw, "silent", (bytes(65536),) * 800)
+    async with far(flood) as place, api(place.url) as client:
         with pytest.raises(TooLarge):
             await client.get("/x", most=100_000)
+        assert place.pieces < 400
 
 
 async def test_a_body_as_large_as_the_reader_holds_is_read() -> None:
