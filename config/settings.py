@@ -2,9 +2,9 @@
 but `${VAR}` in runrelay.yaml."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.contracts.errors import ConfigInvalid
@@ -47,7 +47,22 @@ class Settings(BaseSettings):
         description="Seconds a delivery holds its slot before it checkpoints and queues again.",
     )
     job_timeout: float = Field(120.0, gt=0, description="Seconds after which arq cancels a job; above slice_seconds.")
+    proxies: str = Field(
+        "",
+        description="Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For is believed; "
+        "`allow_ips` behind a proxy needs it.",
+    )
     receive_timeout: float = Field(10.0, gt=0, description="Seconds within which a webhook must have arrived whole.")
+
+    @model_validator(mode="after")
+    def _slices_end_in_time(self) -> Self:
+        if self.slice_seconds >= self.job_timeout:
+            raise ValueError("RUNRELAY_SLICE_SECONDS must be less than RUNRELAY_JOB_TIMEOUT: arq ends a job for good")
+        return self
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.proxies.split(",") if part.strip())
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -63,6 +78,7 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def _problem(loc: tuple[int | str, ...], message: str) -> Problem:
-    name = str(loc[0]).upper() if loc else "environment"
-    known = name if name == "REDIS_URL" else f"RUNRELAY_{name}"
-    return Problem(message=message, path=known)
+    if not loc:
+        return Problem(message.removeprefix("Value error, "))
+    name = str(loc[0]).upper()
+    return Problem(message, path=name if name == "REDIS_URL" else f"RUNRELAY_{name}")

@@ -73,7 +73,7 @@ def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 def _plain_network(written: str) -> IPv4Network | IPv6Network:
     network = ip_network(written)
     first = _plain(network.network_address)
-    if network.version == first.version or network.prefixlen < _MAPPED_BITS:
+    if network.version == first.version:
         return network
     return ip_network((first, network.prefixlen - _MAPPED_BITS))
 

@@ -1,6 +1,8 @@
 """`runrelay demo`: everything, once, in one terminal."""
 
 import asyncio
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,8 +118,8 @@ class _Demo:
         }
         ideas = {
             f"head -n 1 {folder}/modules.jsonl": "look at an item",
-            "runrelay demo --keep": "the same, and it stays up to be looked at",
-            "runrelay init file": "begin with your own Apify account",
+            f"{_called()} demo --keep": "the same, and it stays up to be looked at",
+            f"{_called()} init file": "begin with your own Apify account",
         }
         self.out.tell(f"Everything arrived. In {folder}/:")
         self._pairs(files)
@@ -141,6 +143,12 @@ class _Demo:
 
 async def _forever() -> Any:
     await asyncio.Event().wait()
+
+
+def _called() -> str:
+    """How this user can call the command again: by its name if that is found, else by its path."""
+    found, ours = shutil.which("runrelay"), Path(sys.argv[0]).resolve()
+    return "runrelay" if found and Path(found).resolve() == ours else _short(ours)
 
 
 def _short(path: Path) -> str:

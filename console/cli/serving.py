@@ -111,7 +111,8 @@ async def _receive(settings: Settings, table: RouteTable, host: str, port: int, 
     async with RunQueue.connect(settings) as queue:
         for finding in await queue.ready():
             log.warning("queue.not_ready", finding=finding)
-        await serve(create_app(table.sources, queue, settings=settings), host, port, ready)
+        app = create_app(table.sources, queue, settings=settings)
+        await serve(app, host, port, ready, proxies=settings.trusted_proxies)
 
 
 def _ready(out: Output, part: str) -> Callable[[str], None]:

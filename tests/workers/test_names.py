@@ -109,6 +109,19 @@ async def test_a_refusal_is_not_remembered() -> None:
     assert await names.account(platform.source, API) == "apify account"
 
 
+async def test_what_was_asked_for_again_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    platform, names = Platform(), Names()
+    await names.account(platform.source, API)
+    await names.named(platform.source, API, run("a1", "t"))
+    clock.now += 3601.0
+    await names.account(platform.source, API)
+    await names.named(platform.source, API, run("a2", "t"))
+    platform.asked.clear()
+    await names.account(platform.source, API)
+    assert platform.asked == []
+
+
 async def test_memory_is_bounded_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 3)
     platform, names = Platform(), Names()

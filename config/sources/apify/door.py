@@ -30,7 +30,7 @@ def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], 
         return Test()
     if kind in NEVER_TERMINAL:
         return Ignored(kind)
-    dispatch = _text(headers.get(DISPATCH_HEADER), _DISPATCH) or None
+    dispatch = _text(headers.get(DISPATCH_HEADER), _DISPATCH)
     return Event(
         id=event_id(source, dispatch, body),
         source=source,

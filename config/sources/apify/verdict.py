@@ -76,6 +76,6 @@ def clock(headers: Mapping[str, str]) -> float:
 def _moment(written: str) -> float:
     try:
         moment = parsedate_to_datetime(written)
-    except (TypeError, ValueError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         return 0.0
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

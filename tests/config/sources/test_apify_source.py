@@ -126,7 +126,18 @@ async def test_a_run_of_another_shape_is_trouble_that_may_pass(platform: Scripte
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"null", b"[]", b'{"data": null}', b'{"data": []}', b'{"error": {}}', b"[" * 9000, b"\xff"]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"null",
+        b"[]",
+        b'{"data": null}',
+        b'{"data": []}',
+        b'{"error": {}}',
+        b"[" * 9000,
+        b'{"data": "\xff"}',
+    ],
 )
 async def test_an_answer_that_is_not_the_platforms_is_trouble_that_may_pass(platform: Scripted, body: bytes) -> None:
     for path in (PATH, "/users/me", "/datasets/d", "/key-value-stores/s/keys"):
@@ -304,6 +315,38 @@ async def test_a_record_streams_with_its_type(platform: Scripted) -> None:
         assert (document.key, document.content_type, document.size) == ("it's (1)", "image/png", 4000)
     assert body == b"\x89PNG" * 1000
     assert [line.partition("?")[2] for line in platform.asked] == ["attachment=true"]
+
+
+async def test_a_list_that_is_whole_is_not_continued(platform: Scripted) -> None:
+    platform.says("/key-value-stores/s/keys", key_list("a", nextExclusiveStartKey="a"))
+    assert (await platform.source.keys(platform.api, "s", after=None)).after is None
+
+
+async def test_no_name_can_leave_its_place_in_the_path(platform: Scripted) -> None:
+    odd = "a/../b?c#d%41"
+    with pytest.raises(NotFound):
+        async with platform.source.record(platform.api, Key(store=odd, key=odd, size=1)):
+            pass
+    for ask in (platform.source.run, platform.source.count):
+        with pytest.raises(NotFound):
+            await ask(platform.api, odd)
+    with pytest.raises(NotFound):
+        await platform.source.page(platform.api, odd, offset=0, limit=1, most=1)
+    with pytest.raises(NotFound):
+        await platform.source.keys(platform.api, odd, after=None)
+    with pytest.raises(NotFound):
+        await platform.source.log_tail(platform.api, odd, 1)
+    assert await platform.source.task_name(platform.api, odd) == ""
+    quoted = "a%2F..%2Fb%3Fc%23d%2541"
+    assert [line.partition("?")[0].removeprefix("GET /v2/") for line in platform.asked] == [
+        f"key-value-stores/{quoted}/records/{quoted}",
+        f"actor-runs/{quoted}",
+        f"datasets/{quoted}",
+        f"datasets/{quoted}/items",
+        f"key-value-stores/{quoted}/keys",
+        f"actor-runs/{quoted}/log",
+        f"actor-tasks/{quoted}",
+    ]
 
 
 async def test_a_record_that_is_gone_is_not_found(platform: Scripted) -> None:

@@ -102,6 +102,8 @@ def test_retry_after_is_read_in_both_its_forms(headers: dict[str, str], seconds:
         ("Sun, 22 Nov 2026 12:00:00", 1795348800.0),
         ("", 0.0),
         ("yesterday", 0.0),
+        (" ", 0.0),
+        ("Sun, 22 Nov 99999999999999999999 12:00:00 GMT", 0.0),
         ("Sun, 99 Nov 2026 12:00:00 GMT", 0.0),
     ],
 )

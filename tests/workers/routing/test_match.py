@@ -168,6 +168,7 @@ def test_a_final_route_whose_targets_all_decline_still_ends_the_list() -> None:
         (("SCREENSHOT-*", "OUTPUT"), "SCREENSHOT-1", True, True),
         (("SCREENSHOT-*", "OUTPUT"), "OUTPUT-2", True, False),
         (("a.b",), "aXb", True, False),
+        (("a*b",), "a\nb", True, True),
         ((), "OUTPUT", True, False),
     ],
 )
