@@ -118,14 +118,14 @@ look_inside() {
     "$inside" sh -c "$start_and_stop"
 }
 
-# A receiver comes up, is healthy without its queue, and ends with 0 when told to. The port is no one's default,
-# since chroot isolation shares the host's network.
+# A receiver comes up, is healthy without its queue, and ends with 0 when told to. It picks its port itself, since
+# chroot isolation shares the host's network.
 start_and_stop='
-    runrelay receiver --port 18080 & receiver=$!
+    runrelay receiver --port 0 --json > /tmp/said & receiver=$!
     tries=0
-    until python3 -I /opt/healthy.py 18080; do
+    until grep -qs "\"url\"" /tmp/said && python3 -I /opt/healthy.py "$(sed -n "s/.*:\([0-9]*\)\".*/\1/p;q" /tmp/said)"; do
         tries=$((tries + 1))
-        if [ $tries -gt 50 ]; then echo "the receiver never answered"; kill $receiver; exit 1; fi
+        if [ $tries -gt 100 ]; then echo "the receiver never answered"; kill $receiver; exit 1; fi
         sleep 0.2
     done
     kill $receiver && wait $receiver && echo "the receiver started, answered and stopped"
