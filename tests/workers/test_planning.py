@@ -97,7 +97,7 @@ def plan(redis: Redis, settings: Settings, table: RouteTable) -> Plan:
 
     async def play(answer: Run | Exception, *, failed: int = 0) -> EventRecord:
         await RunQueue(redis, Keys("rr")).accept([event])
-        await cast(Any, redis.hset(f"rr:ev:{event.id}", "attempt", failed))
+        await cast(Any, redis.hset(f"rr:ev:{event.id}", "attempt", str(failed)))
         table.sources["apify"] = cast(Source, Platform(answer))
         runtime = Runtime(settings=settings, table=table, ledger=ledger, apis={"apify": cast(Api, None)})
         await plan_event(runtime, event.id, 1)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from config.contracts.delivery import Checkpoint
@@ -111,6 +111,7 @@ def test_refused_credentials_wait_for_a_person_however_long_that_takes() -> None
     assert judge(error, attempt=3, age=1e9) == Again(60.0, 3, paused=True, reason=Reason.TOKEN_REFUSED, detail="")
 
 
+@settings(deadline=None)
 @given(
     age=st.floats(0, 2000),
     attempt=st.integers(0, 50),
@@ -126,6 +127,7 @@ def test_no_luck_makes_the_deadline_earlier_or_later(
         assert 0 < verdict.wait <= RETRY.for_seconds - age
 
 
+@settings(deadline=None)
 @given(luck=st.lists(st.floats(0, 1, exclude_max=True), min_size=200, max_size=200))
 def test_with_the_default_schedule_the_last_try_is_75_hours_after_the_first(luck: list[float]) -> None:
     age, attempt = 0.0, 0
@@ -162,6 +164,7 @@ def test_each_wait_is_remembered() -> None:
     assert at == Checkpoint(offset=7, timeouts=1, waits=1, unsettled=2.0)
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 200_000))
 def test_an_attempt_waits_exactly_as_long_as_the_file_says(timeout: float) -> None:
     waits, error, _ = attempt(Checkpoint(), Settle(timeout=timeout))
@@ -191,6 +194,7 @@ def test_an_attempt_that_timed_out_is_remembered_and_the_next_begins_afresh() ->
     assert waited_out(at) == Checkpoint(offset=7, batch=2, timeouts=2)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 1e6), st.integers(0, 9), st.sampled_from([Reason.NOT_SETTLED, Reason.SUPERSEDED]))
 def test_an_error_that_names_its_wait_keeps_it(wait: float, waits: int, reason: Reason) -> None:
     assume(wait > 0)

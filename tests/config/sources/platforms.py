@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, web
 
+from config.contracts.errors import Transient
 from config.sources.apify import ApifySource, Config, connect
 from emulator.scenarios import Scenario
 from emulator.serve import serve
@@ -80,6 +82,14 @@ class Scripted:
         if found := self.given.get(request.path):
             return web.Response(body=found.body, status=found.status, headers=found.headers)
         return web.json_response({"error": {"type": "record-not-found", "message": "not told"}}, status=404)
+
+
+async def trouble(platform: Scripted, method: str, *args: Any, **named: Any) -> str:
+    """The detail of the Transient that a method of the source raises."""
+    with pytest.raises(Transient) as caught:
+        await getattr(platform.source, method)(platform.api, *args, **named)
+    assert caught.value.reason == "source_unavailable"
+    return caught.value.detail
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.contracts.errors import Refused
@@ -214,6 +214,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()), st.dictionaries(st.text(), st.text()))
 @example(b'{"eventData": {"actorRunId": {"actorRunId": 1}}}', {})
 @example(b'{"runId": "r1", "n": ' + b"9" * 5000 + b"}", {})

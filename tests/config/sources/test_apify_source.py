@@ -6,9 +6,9 @@ import pytest
 
 from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
 from config.contracts.run import Run
-from config.contracts.source import Count, Key, Keys, Page, TooLarge
+from config.contracts.source import Count, Page, TooLarge
 from config.sources.apify import Config, connect
-from tests.config.sources.platforms import DATE_SECONDS, Scripted
+from tests.config.sources.platforms import DATE_SECONDS, Scripted, trouble
 
 RUN = {
     "id": "HG7ML7M8z78YcAPEB",
@@ -38,14 +38,6 @@ async def fetched(platform: Scripted, **changes: Any) -> Run:
     fields = {**RUN, **changes}
     platform.says(PATH, {"data": {key: value for key, value in fields.items() if value != "absent"}})
     return await platform.source.run(platform.api, str(RUN["id"]))
-
-
-async def trouble(platform: Scripted, method: str, *args: Any, **named: Any) -> str:
-    """The detail of the Transient that a method of the source raises."""
-    with pytest.raises(Transient) as caught:
-        await getattr(platform.source, method)(platform.api, *args, **named)
-    assert caught.value.reason == "source_unavailable"
-    return caught.value.detail
 
 
 async def test_a_finished_run_is_told_in_our_words(platform: Scripted) -> None:
@@ -258,118 +250,6 @@ async def test_the_count_comes_with_its_time(platform: Scripted) -> None:
 async def test_a_count_that_is_missing_is_not_zero(platform: Scripted, fields: dict[str, object]) -> None:
     platform.says("/datasets/d", {"data": fields})
     await trouble(platform, "count", "d")
-
-
-def key_list(*keys: str, after: str | None = None, **changes: Any) -> dict[str, Any]:
-    listed = {
-        "items": [{"key": key, "size": len(key), "recordPublicUrl": "https://…"} for key in keys],
-        "count": len(keys),
-        "limit": 1000,
-        "isTruncated": after is not None,
-        "nextExclusiveStartKey": after,
-        **changes,
-    }
-    return {"data": {name: value for name, value in listed.items() if value != "absent"}}
-
-
-async def test_keys_come_page_by_page(platform: Scripted) -> None:
-    platform.says("/key-value-stores/s/keys", key_list("INPUT", "b&c", after="b&c"))
-    first = await platform.source.keys(platform.api, "s", after=None)
-    assert first == Keys(
-        keys=(Key(store="s", key="INPUT", size=5), Key(store="s", key="b&c", size=3)),
-        count=2,
-        after="b&c",
-        at=DATE_SECONDS,
-    )
-    platform.says("/key-value-stores/s/keys", key_list("d"))
-    last = await platform.source.keys(platform.api, "s", after=first.after)
-    assert (last.after, last.count) == (None, 1)
-    assert platform.asked == [
-        "GET /v2/key-value-stores/s/keys?limit=1000",
-        "GET /v2/key-value-stores/s/keys?limit=1000&exclusiveStartKey=b%26c",
-    ]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"count": "absent"},
-        {"isTruncated": "absent"},
-        {"isTruncated": True, "nextExclusiveStartKey": None},
-        {"isTruncated": True, "nextExclusiveStartKey": ""},
-        {"items": None},
-        {"items": [{"size": 4}]},
-        {"items": ["a"]},
-    ],
-)
-async def test_a_list_of_keys_that_hides_its_end_is_not_one(platform: Scripted, changes: dict[str, Any]) -> None:
-    platform.says("/key-value-stores/s/keys", key_list("a", **changes))
-    await trouble(platform, "keys", "s", after=None)
-
-
-async def test_a_record_streams_with_its_type(platform: Scripted) -> None:
-    platform.says("/key-value-stores/s/records/it's (1)", b"\x89PNG" * 1000, kind="image/png")
-    key = Key(store="s", key="it's (1)", size=4000)
-    async with platform.source.record(platform.api, key) as document:
-        body = b"".join([chunk async for chunk in document.chunks])
-        assert (document.key, document.content_type, document.size) == ("it's (1)", "image/png", 4000)
-    assert body == b"\x89PNG" * 1000
-    assert [line.partition("?")[2] for line in platform.asked] == ["attachment=true"]
-
-
-async def test_a_list_that_is_whole_is_not_continued(platform: Scripted) -> None:
-    platform.says("/key-value-stores/s/keys", key_list("a", nextExclusiveStartKey="a"))
-    assert (await platform.source.keys(platform.api, "s", after=None)).after is None
-
-
-async def test_no_name_can_leave_its_place_in_the_path(platform: Scripted) -> None:
-    odd = "a/../b?c#d%41"
-    with pytest.raises(NotFound):
-        async with platform.source.record(platform.api, Key(store=odd, key=odd, size=1)):
-            pass
-    for ask in (platform.source.run, platform.source.count):
-        with pytest.raises(NotFound):
-            await ask(platform.api, odd)
-    with pytest.raises(NotFound):
-        await platform.source.page(platform.api, odd, offset=0, limit=1, most=1)
-    with pytest.raises(NotFound):
-        await platform.source.keys(platform.api, odd, after=None)
-    with pytest.raises(NotFound):
-        await platform.source.log_tail(platform.api, odd, 1)
-    assert await platform.source.task_name(platform.api, odd) == ""
-    quoted = "a%2F..%2Fb%3Fc%23d%2541"
-    assert [line.partition("?")[0].removeprefix("GET /v2/") for line in platform.asked] == [
-        f"key-value-stores/{quoted}/records/{quoted}",
-        f"actor-runs/{quoted}",
-        f"datasets/{quoted}",
-        f"datasets/{quoted}/items",
-        f"key-value-stores/{quoted}/keys",
-        f"actor-runs/{quoted}/log",
-        f"actor-tasks/{quoted}",
-    ]
-
-
-async def test_a_record_that_is_gone_is_not_found(platform: Scripted) -> None:
-    with pytest.raises(NotFound):
-        async with platform.source.record(platform.api, Key(store="s", key="gone", size=1)):
-            pass
-
-
-@pytest.mark.parametrize(
-    ("log", "lines", "tail"),
-    [
-        (b"one\ntwo\nthree\n", 2, b"two\nthree\n"),
-        (b"one\ntwo\nthree", 2, b"two\nthree\n"),
-        (b"one\n", 9, b"one\n"),
-        (b"", 9, b""),
-        (b"one\ntwo", 0, b""),
-        (b"x" * 3_000_000 + b"\nlast\n", 1, b"last\n"),
-        (b"\n\n\n", 2, b"\n\n"),
-    ],
-)
-async def test_the_tail_of_the_log_is_whole_lines(platform: Scripted, log: bytes, lines: int, tail: bytes) -> None:
-    platform.says("/actor-runs/r/log", log, kind="text/plain; charset=utf-8")
-    assert await platform.source.log_tail(platform.api, "r", lines) == tail
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.contracts.errors import NotFound, Permanent, Transient, Unauthorized, WorkError
@@ -119,6 +119,7 @@ def test_an_answer_without_a_date_shows_no_clock() -> None:
 TEXT = st.text() | st.text(st.characters(min_codepoint=32, max_codepoint=126))
 
 
+@settings(deadline=None)
 @given(st.integers(100, 599), st.dictionaries(st.sampled_from(["retry-after", "date"]), TEXT), st.binary())
 def test_no_answer_can_do_more_than_get_a_verdict(status: int, headers: dict[str, str], body: bytes) -> None:
     assert isinstance(verdict(status, headers, body), WorkError)

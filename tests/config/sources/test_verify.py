@@ -3,7 +3,7 @@
 import hmac
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.contracts.errors import Refused
@@ -48,6 +48,7 @@ def test_without_any_secret_the_door_stays_shut() -> None:
     assert refusal(StaticSecrets([""]), "anything") is Kind.TOKEN_INVALID
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 @example("\ud800")
 @example("\udcff")

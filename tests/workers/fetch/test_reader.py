@@ -72,7 +72,7 @@ sizes = st.lists(st.integers(0, 60), max_size=40)
 spoils = st.lists(st.sampled_from([breaks, lags, *map(lacks, (1, 2, 5))]) | st.just(lambda page: page), max_size=12)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     sizes=sizes,
     size=st.builds(BatchSize, items=st.integers(1, 12), bytes=st.integers(1, 200)),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.contracts.sink import Batch
@@ -98,6 +98,7 @@ VALUES = st.recursive(
 NAMES = st.text(st.characters(exclude_categories=()), max_size=4) | st.text(max_size=3).map("#".__add__)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=5), st.booleans(), st.sampled_from([None, (",", ":"), (" , ", " : ")]))
 @example({"#a": "\ud800", "b": 2**80}, True, None)
 def test_exactly_the_visible_fields_are_left(
