@@ -1,5 +1,6 @@
 """The turn of one delivery: go on where the ledger says, and turn whatever happens into its next state."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,7 +62,7 @@ class Turn:
     async def run(self) -> str:
         """Returns the word for how it ended."""
         try:
-            await self._ship()
+            await self._ship_in_time()
         except SliceOver:
             await self.runtime.ledger.hand_back(self.lease, DeliveryState.WAITING.value)
             return "slice"
@@ -75,6 +76,18 @@ class Turn:
             log.exception("delivery.broke", delivery_id=self.delivery.id)
             return await self._settle(Transient(Reason.INTERNAL_ERROR, type(error).__name__))
         return await self._finish()
+
+    async def _ship_in_time(self) -> None:
+        """A single step may outlast the slice, but arq's own limit must not be reached: it counts no attempt."""
+        settings = self.runtime.settings
+        most = (settings.slice_seconds + settings.job_timeout) / 2
+        try:
+            async with asyncio.timeout(most) as limit:
+                await self._ship()
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            raise Transient(Reason.TOO_SLOW, f"one step took longer than {most:.0f} s") from exc
 
     async def _ship(self) -> None:
         runtime, delivery = self.runtime, self.delivery

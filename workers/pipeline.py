@@ -83,7 +83,10 @@ async def _write_items(work: Work, alias: str, writer: Writer) -> int:
         kept, filtered = clean(batch) if work.route.read.clean else (batch, 0)
         taken = await writer.items(kept) if kept.count else _still(progress)
         await progress.advance(taken, read=batch.count, filtered=filtered)
-    return (progress.at.expected or 0) - progress.receipt.from_offset
+    expected = (progress.at.expected or 0) - progress.receipt.from_offset
+    if expected < 0:
+        raise Permanent(Reason.SOURCE_MUTATED, "the dataset has fewer rows than were delivered before")
+    return expected
 
 
 async def _write_records(work: Work, writer: Writer) -> int:

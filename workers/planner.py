@@ -19,6 +19,8 @@ from workers.routing.match import matching
 
 #: How often a run the platform does not know is asked for: a webhook can be faster than the platform's replicas.
 GRACE = 4
+#: Seconds between two looks at a run that goes on: soon at first, then ever less often.
+SOONEST, LATEST = 2.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ async def make_plan(
     if run.account not in allowed:
         raise Permanent(Reason.RUN_FOREIGN, "the run belongs to an account that is not under `accounts` of the source")
     if not run.terminal:
-        raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(2.0 * 2**event.attempt, 60.0))
+        age = await ledger.age(event.at)
+        raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(max(SOONEST, age / 4), LATEST))
     run = await names.named(source, api, run)
     return _plan(event, run, table)
 

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     SOURCE_REFUSED = "source_refused"
     #: the run is known but its data is gone (retention, or deleted by hand)
     DATA_EXPIRED = "data_expired"
+    #: one step took longer than a worker may hold its slot
+    TOO_SLOW = "too_slow"
     #: stored rows changed between two reads
     SOURCE_MUTATED = "source_mutated"
     #: it was tried for as long as `retry.for` allows

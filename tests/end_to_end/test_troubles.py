@@ -196,3 +196,17 @@ async def test_a_part_file_that_keeps_vanishing_ends_in_a_dead_letter(
         _, (delivery,) = await place.finished(run["id"])
     assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "target_unavailable")
     assert "do all workers see the same folder?" in delivery.detail
+
+
+async def test_a_step_that_outlasts_the_job_is_an_attempt(valkey_url: str, tmp_path: Path, actors: Path) -> None:
+    short = load_settings(redis_url=valkey_url, spool_dir=tmp_path / "spool", slice_seconds=0.5, job_timeout=1.5)
+    async with far_side(pause=3.0) as side, installation(short, tmp_path, to_crm(side), actors) as place:
+        run = await place.start("local~pusher", {"items": 10})
+
+        async def tried() -> DeliveryRecord | None:
+            _, deliveries = await place.ledger.of_run("apify", run["id"])
+            return next((one for one in deliveries if one.attempt), None)
+
+        delivery = await eventually(tried)
+    assert (delivery.state, delivery.reason) == (DeliveryState.WAITING, "too_slow")
+    assert delivery.detail == "one step took longer than 1 s"
