@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from config import plugins
 from config.checking import Checker
 from config.contracts.delivery import Send
@@ -28,6 +30,9 @@ from config.shapes import (
 )
 
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
+_WRITTEN_OUT = (
+    "this secret is written out, so it would be stored in Redis with each route: put it in the environment as ${NAME}"
+)
 _EACH_DATASET = re.compile(r"\{[{%].*\bdataset\b", re.DOTALL)
 
 
@@ -76,6 +81,7 @@ class Assembly:
         module = self.modules[name] = cast("SinkModule", loaded)
         config = self.check.model(module.Config, path, options, _keys(SinkShape))
         if config is not None:
+            self.warn_of_secrets(config, path)
             self.specs[name] = SinkSpec(name, kind, config, module)
 
     def plugin(self, package: str, group: str, kind: Any, path: KeyPath) -> ModuleType | None:
@@ -138,6 +144,8 @@ class Assembly:
         shape = self.check.model(TargetShape, path, common)
         module = self.module_of(common.get("sink"), (*path, "sink"))
         own = self.check.model(module.Target, path, options, _keys(TargetShape)) if module else None
+        if own is not None:
+            self.warn_of_secrets(own, path)
         if shape is None or module is None or own is None or read is None:
             return None
         send = self.send(shape, module, read, path, prefer_run=prefer_run)
@@ -145,6 +153,7 @@ class Assembly:
             return None
         if send == "items":
             self.path_names_dataset(read, own, path)
+            self.path_names_no_record(own, path)
         batch, retry = pace([shape, around, self.paces[shape.sink], self.defaults])
         when = shape.when.when() if shape.when else None
         return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own)
@@ -189,6 +198,15 @@ class Assembly:
                 "this route reads several datasets, which would overwrite each other: put {{ dataset }} into `path`"
             )
             self.check.say(message, (*path, "path"))
+
+    def path_names_no_record(self, options: Any, path: KeyPath) -> None:
+        if "record" in getattr(getattr(options, "path", None), "roots", ()):
+            self.check.say("`record` has no meaning in a path for items", (*path, "path"))
+
+    def warn_of_secrets(self, options: BaseModel, path: KeyPath) -> None:
+        """Sinks and targets are part of the document that each delivery is planned with; sources are not."""
+        for at in self.check.written_out(options, path):
+            self.check.warn(_WRITTEN_OUT, at)
 
     def sources_named(self, path: KeyPath) -> None:
         """Sources that a `when` at `path` names must exist."""

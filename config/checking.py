@@ -33,6 +33,8 @@ _KINDS = {
     "bool_parsing": "true or false",
 }
 _SHORTEST_SECRET = 6
+_REFERENCE = re.compile(r"(?<!\$)\$\{[^{}]*\}")
+_PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@:]*:(?P<password>[^/?#]+)@", re.IGNORECASE)
 
 
 class Checker:
@@ -92,6 +94,18 @@ class Checker:
             return None
         self._note_secrets(instance)
         return instance
+
+    def written_out(self, instance: BaseModel, path: KeyPath) -> list[KeyPath]:
+        """Where below `path`, of which `instance` was made, a secret stands in the file itself, and no `${…}` for it.
+
+        That is text of a secret option, and any URL with a password in it.
+        """
+        whole = {self._held((*path, *below)) for below, _ in _secrets_in(instance)} - self.filled.used.keys()
+        return [at for at, text in _texts(self.document.at(path), path) if at in whole or _tells_password(text)]
+
+    def _held(self, path: KeyPath) -> KeyPath:
+        """The longest part of `path` that the file has: a validator may have made several values of one."""
+        return next(path[:end] for end in range(len(path), -1, -1) if self.document.at(path[:end]) is not None)
 
     def _problem(self, message: str, path: KeyPath, key: bool) -> Problem:
         return Problem(message, self.document.file, *self.document.place(path, key=key), written(path))
@@ -167,7 +181,7 @@ class Checker:
         return message
 
     def _note_secrets(self, instance: BaseModel) -> None:
-        whole = set(_secrets_in(instance))
+        whole = {secret for _, secret in _secrets_in(instance)}
         parts = {value for pairs in self.filled.used.values() for _, value in pairs}
         found = whole | {part for part in parts if any(part in secret for secret in whole)}
         self.secrets |= {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
@@ -252,17 +266,37 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in get_args(annotation) for model in _models_in(inner)]
 
 
-def _secrets_in(value: Any) -> Iterable[str]:
+def _secrets_in(value: Any, path: KeyPath = ()) -> Iterable[tuple[KeyPath, str]]:
+    """Each secret, with the keys and indexes that lead to it."""
     if isinstance(value, SecretStr):
-        yield value.get_secret_value()
+        yield path, value.get_secret_value()
     elif isinstance(value, SecretBytes):
-        yield value.get_secret_value().decode(errors="replace")
-    elif isinstance(value, BaseModel):
-        for _, inner in value:
-            yield from _secrets_in(inner)
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _secrets_in(inner)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for inner in value:
-            yield from _secrets_in(inner)
+        yield path, value.get_secret_value().decode(errors="replace")
+    else:
+        for step, inner in _steps(value):
+            yield from _secrets_in(inner, (*path, step))
+
+
+def _steps(value: Any) -> Iterable[tuple[Any, Any]]:
+    """What lies directly in a value, by the key or index it has in a file."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return [((fields[name].alias or name) if name in fields else name, inner) for name, inner in value]
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list | tuple | set | frozenset) else ()
+
+
+def _texts(value: Any, path: KeyPath) -> Iterable[tuple[KeyPath, str]]:
+    """Each text in a tree as written, in file order."""
+    if isinstance(value, str):
+        yield path, value
+    else:
+        for step, inner in _steps(value):
+            yield from _texts(inner, (*path, step))
+
+
+def _tells_password(text: str) -> bool:
+    """Whether this is a URL whose password, as written, is a password and not a reference to one."""
+    found = _PASSWORD_IN_URL.match(_REFERENCE.sub("\0", text))
+    return found is not None and "\0" not in found["password"]

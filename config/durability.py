@@ -30,7 +30,7 @@ async def findings(redis: Redis, durability: Durability) -> list[str]:
         return [
             *found,
             "Redis does not answer CONFIG GET, so its persistence cannot be checked; "
-            "set RUNRELAY_DURABILITY=replicated (managed Redis with a replica) or relaxed",
+            "set RUNRELAY_DURABILITY=relaxed to trust whoever runs it",
         ]
     return found + _policy(config)
 

@@ -60,6 +60,7 @@ async def serve(
         config = uvicorn.Config(
             app,
             lifespan="off",
+            log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,

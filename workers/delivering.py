@@ -11,7 +11,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
-from config.contracts.errors import ConfigInvalid, NotYet, Permanent, Transient, WorkError
+from config.contracts.errors import ConfigInvalid, NotFound, NotYet, Permanent, Transient, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Source
@@ -29,6 +29,8 @@ log = structlog.get_logger("runrelay.worker")
 
 #: Seconds until we look again whether an earlier life of the run is through.
 BEHIND = 5.0
+#: How often something the platform does not know is asked for again before that is final.
+GRACE = 4
 
 
 async def deliver(runtime: Runtime, delivery_id: str, seq: int) -> None:
@@ -64,7 +66,10 @@ class Turn:
         try:
             await self._ship_in_time()
         except SliceOver:
-            await self.runtime.ledger.hand_back(self.lease, DeliveryState.WAITING.value)
+            attempt, trouble = self._tries()
+            await self.runtime.ledger.hand_back(
+                self.lease, DeliveryState.WAITING.value, attempt=attempt, trouble=trouble
+            )
             return "slice"
         except NotYet as error:
             return await self._wait(error)
@@ -97,7 +102,7 @@ class Turn:
             raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
         route, target, spec = await self._restore()
         self.retry = target.retry
-        starts = {} if spec.module.WHOLE else await self._starts()
+        starts = await self._starts()
         async with _connected(spec, runtime) as sink:
             await ship(
                 Work(
@@ -108,7 +113,7 @@ class Turn:
                     target=target,
                     sink=sink,
                     scope=_scope(source, event, event.run, delivery),
-                    starts=starts,
+                    starts={} if spec.module.WHOLE else starts,
                     progress=self.progress,
                 )
             )
@@ -126,8 +131,8 @@ class Turn:
         return restored.route, target, restored.sinks[target.sink]
 
     async def _starts(self) -> dict[str, int]:
-        """Datasets only grow: a run that finished again sends what was added since. Raises NotYet while the delivery
-        of its earlier life is under way."""
+        """Datasets only grow: a run that finished again sends what was added since; one object is written whole, after
+        the one it replaces. Raises NotYet while the delivery of an earlier life is under way."""
         earlier = await self.runtime.ledger.earlier(self.delivery)
         if any(not one.state.final for one in earlier):
             raise NotYet(Reason.SUPERSEDED, "an earlier finish of this run is being delivered", wait=BEHIND)
@@ -137,7 +142,10 @@ class Turn:
     async def _finish(self) -> str:
         at = self.progress.at
         state = DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
-        await self.runtime.ledger.finish(self.lease, state, checkpoint=_pack(at), reason="", detail="")
+        attempt, trouble = self._tries()
+        await self.runtime.ledger.finish(
+            self.lease, state, checkpoint=_pack(at), attempt=attempt, trouble=trouble, reason="", detail=""
+        )
         for row in at.receipts:
             count_receipt(row)
         return state.value
@@ -152,41 +160,59 @@ class Turn:
         return await self._settle(patient, at)
 
     async def _settle(self, error: WorkError, at: Checkpoint | None = None) -> str:
-        """The error's class is the verdict."""
-        ledger, record = self.runtime.ledger, self.record
-        age = await ledger.age(record.at)
-        verdict = decide(error, attempt=record.attempt, age=age, retry=self.retry, random=self.runtime.random.random)
-        self.facts = {"reason": verdict.reason.value, "detail": verdict.detail}
+        """The error's class is the verdict. `at`: the checkpoint with the waiting in it that led here."""
+        ledger, (attempt, trouble) = self.runtime.ledger, self._tries()
+        now = await ledger.now()
+        verdict = decide(
+            _graced(error, attempt),
+            attempt=attempt,
+            age=(now - trouble) / 1000 if trouble else 0.0,
+            retry=self.retry,
+            random=self.runtime.random.random,
+        )
         said = {"reason": verdict.reason.value, "detail": verdict.detail}
+        self.facts = {**said}
         if not isinstance(verdict, Again):
             await ledger.finish(
-                self.lease, DeliveryState.DEAD, checkpoint=_pack(self.progress.at), attempt=record.attempt + 1, **said
+                self.lease, DeliveryState.DEAD, checkpoint=_pack(self.progress.at), attempt=attempt + 1, **said
             )
             return DeliveryState.DEAD.value
         self.facts |= {"wait": round(verdict.wait, 1), "attempt": verdict.attempt}
+        if verdict.paused:
+            trouble = 0
+        elif verdict.attempt > attempt:
+            trouble = trouble or now
         state = DeliveryState.PAUSED if verdict.paused else DeliveryState.WAITING
-        kept = await self._kept(at)
-        await ledger.hand_back(self.lease, state.value, wait=verdict.wait, attempt=verdict.attempt, **kept, **said)
+        await ledger.hand_back(
+            self.lease,
+            state.value,
+            wait=verdict.wait,
+            attempt=verdict.attempt,
+            trouble=trouble,
+            checkpoint=_pack(self._kept(at or self.progress.at)),
+            **said,
+        )
         return state.value if verdict.paused else "again"
 
-    async def _kept(self, at: Checkpoint | None) -> dict[str, bytes]:
-        """The waiting to remember, written over the last durable checkpoint and nothing else: what was moved forward in
-        memory alone did not happen."""
-        stored = await self.runtime.ledger.delivery(self.delivery.id)
-        durable = stored.checkpoint if stored else self.record.checkpoint
-        now = at or self.progress.at
-        return {
-            "checkpoint": _pack(
-                msgspec.structs.replace(durable, waits=now.waits, unsettled=now.unsettled, timeouts=now.timeouts)
-            )
-        }
+    def _tries(self) -> tuple[int, int]:
+        """How many tries failed since the delivery last got further, and when the first of them did."""
+        began, durable = self.record.checkpoint, self.progress.durable
+        if (durable.stream, durable.batch) != (began.stream, began.batch):
+            return 0, 0
+        return self.record.attempt, self.record.trouble
+
+    def _kept(self, at: Checkpoint) -> Checkpoint:
+        """The waiting to remember, over what is durable and nothing else: what moved in memory alone did not happen."""
+        return msgspec.structs.replace(
+            self.progress.durable, waits=at.waits, unsettled=at.unsettled, timeouts=at.timeouts
+        )
 
     def report(self, outcome: str, seconds: float) -> None:
         """One wide line per turn."""
         one = self.delivery
         DELIVERIES.labels(one.route, one.target, outcome).inc()
         log.info(
-            "delivery.attempted",
+            "delivery.turn",
             outcome=outcome,
             delivery_id=one.id,
             source=one.source,
@@ -204,6 +230,13 @@ class Turn:
 async def _connected(spec: SinkSpec, runtime: Runtime) -> AsyncIterator[Any]:
     async with spec.module.connect(spec.config, runtime.settings.spool_dir) as sink:
         yield sink
+
+
+def _graced(error: WorkError, attempt: int) -> WorkError:
+    """What a platform does not know may be unknown to one of its replicas only: not final at once."""
+    if isinstance(error, NotFound) and attempt < GRACE:
+        return Transient(error.reason, error.detail)
+    return error
 
 
 def _scope(source: Source, event: EventRecord, run: Run, delivery: Delivery) -> dict[str, Any]:

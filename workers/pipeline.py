@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config.contracts.errors import NotFound, Permanent
+from config.contracts.errors import NotFound, Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Document, Shipment, Sink, Taken, Writer
@@ -18,6 +18,10 @@ from workers.fetch.documents import counted_keys, keys, log_document, run_docume
 from workers.fetch.reader import DatasetReader
 from workers.progress import Progress
 from workers.routing.clean import clean
+
+_LOST = Permanent(
+    Reason.TARGET_UNAVAILABLE, "what was written before was gone again and again; do all workers see the same folder?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,16 @@ async def _ship_stream(work: Work, stream: str) -> None:
     shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options)
     async with work.sink.open(shipment, progress.at.position) as writer:
         if progress.at.position is not None and writer.position is None:
-            progress.restart()
-        progress.close(await _write(work, stream, writer))
+            await progress.restart(_LOST)
+        expected = await _write(work, stream, writer)
+        try:
+            progress.close(expected)
+        except Permanent as mismatch:
+            if stream != "records":
+                raise
+            # Somebody may still write to the store: read all of it again before holding the counts to be wrong.
+            await progress.restart(mismatch)
+            raise Transient(mismatch.reason, mismatch.detail) from mismatch
         await progress.ledger.renew(progress.lease)
         await progress.end(await writer.publish())
 
@@ -104,7 +116,7 @@ async def _copy_record(work: Work, key: Key, writer: Writer) -> Taken:
         async with work.source.record(work.api, key) as document:
             return await writer.document(document)
     except NotFound as exc:
-        raise Permanent(Reason.SOURCE_MUTATED, f"a record that was listed is gone: {exc.detail}") from exc
+        raise NotFound(Reason.SOURCE_MUTATED, f"a record that was listed is gone: {exc.detail}") from exc
 
 
 async def _write_document(work: Work, stream: str, writer: Writer) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from config.contracts.delivery import Delivery, delivery_id
-from config.contracts.errors import NotFound, NotYet, Permanent, Transient
+from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient
 from config.contracts.event import EventState
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
@@ -42,7 +42,7 @@ async def make_plan(
     if run.account not in allowed:
         raise Permanent(Reason.RUN_FOREIGN, "the run belongs to an account that is not under `accounts` of the source")
     if not run.terminal:
-        age = await ledger.age(event.at)
+        age = (await ledger.now() - event.at) / 1000
         raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(max(SOONEST, age / 4), LATEST))
     run = await names.named(source, api, run)
     return _plan(event, run, table)
@@ -51,6 +51,8 @@ async def make_plan(
 async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -> Run:
     try:
         return await source.run(api, event.run_id)
+    except Forbidden as exc:
+        raise Transient(Reason.RUN_FOREIGN, f"our token may not see the run ({exc.detail})") from exc
     except NotFound as exc:
         if await ledger.finished_delivery(event.source, event.run_id):
             raise Permanent(Reason.SUPERSEDED, "the run was delivered and is deleted by now") from exc

@@ -5,7 +5,7 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from config.contracts.errors import Transient, WorkError
+from config.contracts.errors import NotYet, Transient, WorkError
 from config.contracts.event import EventState
 from config.contracts.reasons import Reason
 from config.route import Retry
@@ -71,8 +71,11 @@ async def _keep(runtime: Runtime, lease: Lease, plan: Plan) -> tuple[str, dict[s
 async def _settle(
     runtime: Runtime, lease: Lease, event: EventRecord, error: WorkError
 ) -> tuple[str, dict[str, object]]:
-    age = await runtime.ledger.age(event.at)
-    verdict = decide(error, attempt=event.attempt, age=age, retry=Retry(), random=runtime.random.random)
+    now = await runtime.ledger.now()
+    since = event.at if isinstance(error, NotYet) else event.trouble or now
+    verdict = decide(
+        error, attempt=event.attempt, age=(now - since) / 1000, retry=Retry(), random=runtime.random.random
+    )
     facts: dict[str, object] = {"reason": verdict.reason.value, "detail": verdict.detail}
     if isinstance(verdict, Again):
         await runtime.ledger.hand_back(
@@ -80,6 +83,7 @@ async def _settle(
             EventState.ACCEPTED.value,
             wait=verdict.wait,
             attempt=verdict.attempt,
+            trouble=0 if verdict.paused else event.trouble or now,
             reason=verdict.reason.value,
             detail=verdict.detail,
         )

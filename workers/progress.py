@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from config.contracts.delivery import Checkpoint, Delivery, Receipt
-from config.contracts.errors import Permanent
+from config.contracts.errors import Permanent, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Taken
 from workers.ledger.ledger import Ledger
@@ -39,11 +39,11 @@ class Slice:
 
 
 class Progress:
-    """The checkpoint of a running delivery, moved forward in memory and in the ledger together."""
+    """The checkpoint of a running delivery. `at` is where it is, `durable` what the ledger has of that."""
 
     def __init__(self, ledger: Ledger, lease: Lease, delivery: Delivery, checkpoint: Checkpoint, turn: Slice) -> None:
         self.ledger, self.lease, self.delivery, self.turn = ledger, lease, delivery, turn
-        self.at = checkpoint
+        self.at = self.durable = checkpoint
 
     @property
     def receipt(self) -> Receipt:
@@ -66,19 +66,14 @@ class Progress:
         )
         self._move(receipts=(*self.at.receipts, row), offset=offset)
 
-    def restart(self) -> None:
-        """The sink lost what it had of the stream: begin it again.
-
-        Raises Permanent when that keeps happening, for instance because workers do not share the sink's folder.
-        """
+    async def restart(self, why: WorkError) -> None:
+        """Begin the stream again, from its first row. Raises `why` when that has been of no use RESTARTS times."""
         if self.at.restarts >= RESTARTS:
-            raise Permanent(
-                Reason.TARGET_UNAVAILABLE,
-                f"what was written before was gone {RESTARTS + 1} times; do all workers see the same folder?",
-            )
+            raise why
         stream, offset = self.receipt.stream, self.receipt.from_offset
-        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None, restarts=self.at.restarts + 1)
+        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None)
         self.begin(stream, offset)
+        await self._save(restarts=self.at.restarts + 1)
 
     async def settled(self, end: int, expected: int) -> None:
         """The platform's counts have settled: from now on the end is fixed."""
@@ -145,3 +140,4 @@ class Progress:
     async def _save(self, **changes: object) -> None:
         self._move(**changes)
         await self.ledger.checkpoint(self.lease, self.at)
+        self.durable = self.at

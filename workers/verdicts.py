@@ -23,7 +23,9 @@ _FIRST_WAIT, _LONGEST_WAIT = 2.0, 30.0
 #: From here on doubling makes no difference any more.
 _DOUBLINGS = 4
 #: Reasons that say more than that retrying did not help.
-_TELLING = frozenset({Reason.CONFIG_GONE, Reason.PLUGIN_MISSING, Reason.NOT_TERMINAL, Reason.RUN_NOT_FOUND})
+_TELLING = frozenset(
+    {Reason.CONFIG_GONE, Reason.PLUGIN_MISSING, Reason.NOT_TERMINAL, Reason.RUN_NOT_FOUND, Reason.RUN_FOREIGN}
+)
 
 
 class Again(NamedTuple):

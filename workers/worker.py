@@ -5,8 +5,8 @@ Composition root: everything a worker is made of is put together here, and taken
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import structlog
@@ -94,19 +94,29 @@ async def open_pool(redis_url: str, keys: Keys) -> ArqRedis:
 
 
 async def _supervise(runtime: Runtime, pool: ArqRedis) -> None:
-    """Keep an arq worker running: it ends itself when Redis goes away."""
-    while True:
-        worker = make_worker(runtime, pool)
-        try:
-            await worker.async_run()
-        except asyncio.CancelledError:
-            runtime.stopping = True
-            log.info("worker.stopping")
-            await drain(worker)
-            raise
-        except (RedisError, OSError) as exc:
-            log.warning("worker.redis_away", error=type(exc).__name__)
-        await asyncio.sleep(RESTART)
+    """Keep the arq worker running: it ends itself when Redis goes away. What it was working on works on."""
+    worker = make_worker(runtime, pool)
+    try:
+        while True:
+            try:
+                await worker.async_run()
+            except (RedisError, OSError) as exc:
+                log.warning("worker.redis_away", error=type(exc).__name__)
+            await asyncio.sleep(RESTART)
+            await _recount(worker)
+    finally:
+        runtime.stopping = True
+        log.info("worker.stopping")
+        await drain(worker)
+
+
+async def _recount(worker: Worker) -> None:
+    """arq takes a slot before it asks Redis for the job, and keeps it if that fails: count what really runs."""
+    running = [task for task in worker.tasks.values() if not task.done()]
+    worker.job_counter = len(running)
+    worker.sem = asyncio.BoundedSemaphore(worker.max_jobs + 1)
+    for _ in running:
+        await worker.sem.acquire()
 
 
 def make_worker(runtime: Runtime, pool: ArqRedis) -> Worker:
@@ -149,11 +159,13 @@ async def _deliver(ctx: dict[str, Any], delivery_id: str, seq: int) -> None:
         await deliver(ctx["runtime"], delivery_id, seq)
 
 
-class _redis_may_go(suppress):  # noqa: N801  # reads as what it allows
-    """A job whose Redis went away ends quietly: the lease runs out, and the sweeper wakes somebody."""
-
-    def __init__(self) -> None:
-        super().__init__(RedisError, OSError)
+@contextmanager
+def _redis_may_go() -> Iterator[None]:
+    """A job whose Redis went away ends: the lease runs out, and the sweeper wakes somebody."""
+    try:
+        yield
+    except (RedisError, OSError) as exc:
+        log.warning("job.redis_away", error=type(exc).__name__, detail=str(exc))
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:

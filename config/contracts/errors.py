@@ -7,6 +7,7 @@ RunrelayError
     ├── NotYet          nothing is wrong, it is too early: come back at the same place; not an attempt
     ├── Transient       worth another try, perhaps after `retry_after`
     ├── Unauthorized    credentials were refused: pause and tell somebody; the data waits
+    │   └── Forbidden   they are good, but not for this
     └── Permanent       another try cannot help; goes to the dead letters
         └── NotFound    the platform does not know what we asked for
 """
@@ -93,6 +94,10 @@ class Transient(WorkError):
 
 class Unauthorized(WorkError):
     """The far side refused our credentials. No retry schedule helps; a person does."""
+
+
+class Forbidden(Unauthorized):
+    """Our credentials are good, but not for this."""
 
 
 class Permanent(WorkError):

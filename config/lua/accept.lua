@@ -4,12 +4,14 @@ local now = clock()
 local answers = {}
 for i = 3, #ARGV, 6 do
     local id, source, run = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-    if redis.call('SET', ns .. ':seen:' .. id, whole(now), 'NX', 'PX', ARGV[2]) then
+    if redis.call('EXISTS', ns .. ':seen:' .. id) == 0 then
         redis.call('HSET', record_of('ev', id), 'v', 1, 'state', 'accepted', 'source', source, 'run', run,
             'kind', ARGV[i + 3], 'via', ARGV[i + 4], 'body', ARGV[i + 5], 'at', whole(now), 'seq', 0, 'missed', 0)
         redis.call('ZADD', ns .. ':events', whole(now), id)
         redis.call('SADD', ns .. ':run:' .. source .. ':' .. run, 'ev:' .. id)
         dispatch('ev', id, now)
+        -- Last: a script that broke off before this has promised nothing, and the sender comes again.
+        redis.call('SET', ns .. ':seen:' .. id, whole(now), 'PX', ARGV[2])
         answers[#answers + 1] = 1
     else
         answers[#answers + 1] = 0

@@ -31,10 +31,12 @@ local function dispatch(kind, id, now)
     local record = record_of(kind, id)
     local seq = redis.call('HINCRBY', record, 'seq', 1)
     local missed = redis.call('HINCRBY', record, 'missed', 1) - 1
+    -- Who waited long keeps the place in the queue.
+    local place = redis.call('ZSCORE', ns .. ':queue', id .. ':' .. whole(seq - 1)) or whole(now - DAY)
     if seq > 1 then withdraw(id, seq - 1) end
     redis.call('ZADD', ns .. ':due', whole(now + math.min(MINUTE / 2 * 2 ^ missed, 10 * MINUTE)), kind .. ':' .. id)
     local job = id .. ':' .. whole(seq)
     redis.call('PSETEX', 'arq:job:' .. job, DAY,
         '{"t":null,"f":"' .. FUNCTION[kind] .. '","a":["' .. id .. '",' .. whole(seq) .. '],"k":{},"et":' .. whole(now) .. '}')
-    redis.call('ZADD', ns .. ':queue', whole(now - DAY), job)
+    redis.call('ZADD', ns .. ':queue', place, job)
 end

@@ -296,6 +296,12 @@ WHOLE = {
         'version: "1"\n' + SOURCES + SINKS + ROUTE,
         ["1:10: version: must be 1, not text: leave the quotes out · Example: `version: 1`"],
     ),
+    "record in a path for items": (
+        "version: 1\n" + SOURCES + "sinks: {out: {type: file, base: x}}\nroutes:\n"
+        "  - {name: a, to: [{sink: out, path: '{% if record.key %}x{% endif %}'}]}\n"
+        "  - {name: b, read: {records: '*'}, to: [{sink: out, path: '{{ record.key }}'}]}\n",
+        ["5:38: routes[0].to[0].path: `record` has no meaning in a path for items"],
+    ),
     "version missing": (
         SOURCES + SINKS + ROUTE,
         ["1:1: version: `version` is required · Example: `version: 1`"],

@@ -104,6 +104,16 @@ async def test_a_redis_that_refuses_writes_is_unavailable(queue: RunQueue, redis
     assert await redis.zcard("rr:due") == 0
 
 
+async def test_a_commit_that_broke_off_half_way_has_promised_nothing(queue: RunQueue, redis: Redis) -> None:
+    one = event()
+    await redis.set("rr:run:apify:run1", "not a set")
+    with pytest.raises(QueueUnavailable):
+        await queue.accept([one])
+    await redis.delete("rr:run:apify:run1")
+    assert await queue.accept([one]) == [Accepted(one.id)]
+    assert await redis.zcard("rr:due") == 1
+
+
 @pytest.mark.parametrize("reply", [None, [], [2], [True], ["1"], [1, 1], b"OK", 1])
 async def test_an_odd_reply_is_unavailable(queue: RunQueue, reply: object) -> None:
     async def odd(**_: object) -> object:

@@ -237,6 +237,47 @@ def test_a_sink_that_nobody_uses_is_warned_of(tmp_path: Path) -> None:
     assert warnings(tmp_path, text) == ["runrelay.yaml:5:9: sinks.rows: no route uses this sink"]
 
 
+LITERAL = (
+    "this secret is written out, so it would be stored in Redis with each route: put it in the environment as ${NAME}"
+)
+SINKS_WITH_SECRETS = """\
+version: 1
+sources: {main: {type: tests.config.plugins.platform, token: written-out}}
+sinks:
+  out: {type: tests.config.plugins.shelf, base: x, password: %s}
+  web: {type: http, url: "%s", headers: {Authorization: "%s"}}
+routes: [{name: a, to: [{sink: out}, {sink: web, send: items}]}]
+"""
+NO_SECRET = ('"${PASSWORD}"', "https://example.com/", "Bearer ${TOKEN}")
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        (NO_SECRET, None),
+        (("canary", *NO_SECRET[1:]), "4:62: sinks.out.password"),
+        (('"$${PASSWORD}"', *NO_SECRET[1:]), "4:62: sinks.out.password"),
+        ((*NO_SECRET[:2], "Bearer canary"), "5:75: sinks.web.headers.Authorization"),
+        ((NO_SECRET[0], "https://u:canary@example.com/", NO_SECRET[2]), "5:26: sinks.web.url"),
+        ((NO_SECRET[0], "https://${TOKEN}:canary@example.com/", NO_SECRET[2]), "5:26: sinks.web.url"),
+        ((NO_SECRET[0], "https://u:$${canary}@example.com/", NO_SECRET[2]), "5:26: sinks.web.url"),
+        ((NO_SECRET[0], "https://u:${PASSWORD}@example.com/", NO_SECRET[2]), None),
+        ((NO_SECRET[0], "https://u@example.com:443/a:b@c", NO_SECRET[2]), None),
+    ],
+)
+def test_a_secret_that_is_written_into_a_sink_is_warned_of(
+    tmp_path: Path, written: tuple[str, str, str], place: str | None
+) -> None:
+    found = table(tmp_path, SINKS_WITH_SECRETS % written).warnings
+    told = [str(warning).replace(f"{tmp_path}/", "") for warning in found]
+    assert told == ([f"runrelay.yaml:{place}: {LITERAL}"] if place else [])
+
+
+def test_a_secret_that_is_written_into_a_target_is_warned_of(tmp_path: Path) -> None:
+    text = "routes: [{name: a, to: [{sink: out, path: 'db://u:canary@h'}, {sink: rows}, {sink: notes}]}]\n"
+    assert warnings(tmp_path, text) == [f"runrelay.yaml:7:43: routes[0].to[0].path: {LITERAL}"]
+
+
 # secrets
 
 

@@ -53,11 +53,13 @@ async def test_a_platform_in_trouble_only_delays(settings: Settings, tmp_path: P
             Fault("GET /v2/datasets/*/items", Answer(503, b"<html>gateway</html>")),
             Fault("GET /v2/datasets/*/items", Truncate(4000)),
             Fault("GET /v2/datasets/*/items", Answer(429)),
+            Fault("GET /v2/datasets/*/items", Answer(404, b'{"error":{"type":"record-not-found","message":"m"}}')),
         )
         run = await place.start("local~pusher", {"items": 1200})
         _, (delivery,) = await place.finished(run["id"])
     assert delivery.state is DeliveryState.DELIVERED
-    assert delivery.attempt == 3
+    assert [fault.times for fault in trouble.faults] == [0, 0, 0, 0]
+    assert (delivery.attempt, delivery.trouble) == (0, 0), "getting further makes good what failed before"
     assert lines(tmp_path, run["id"]) == list(range(1200))
 
 
@@ -172,17 +174,6 @@ async def test_a_run_of_somebody_else_is_a_dead_letter(settings: Settings, tmp_p
         run = await place.start("local~pusher", {"items": 1})
         (event,), deliveries = await place.finished(run["id"])
     assert (event.state, event.reason, deliveries) == (EventState.DEAD, "run_foreign", [])
-
-
-async def test_a_run_nobody_knows_is_a_dead_letter_that_says_so(
-    settings: Settings, tmp_path: Path, actors: Path
-) -> None:
-    async with installation(settings, tmp_path, FILE, actors) as place:
-        body = {"eventType": "ACTOR.RUN.SUCCEEDED", "eventData": {"actorRunId": "noSuchRun"}}
-        async with place.http.post(f"{place.door}/webhooks/apify/{SECRET}", json=body) as answer:
-            accepted = await answer.json()
-        events, _ = await place.ledger.of_run("apify", "noSuchRun")
-        assert [(event.id, event.state.final) for event in events] == [(accepted["id"], False)]
 
 
 async def test_a_part_file_that_keeps_vanishing_ends_in_a_dead_letter(

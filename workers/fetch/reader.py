@@ -15,7 +15,7 @@ from config.contracts.source import Api, Count, Page, Source, TooLarge
 from config.route import BatchSize
 
 #: Most bytes of one page in memory. One row may have 9 MiB; a larger page is asked for in smaller ones.
-PAGE_BYTES = 32 * 1024 * 1024
+PAGE_BYTES = 12 * 1024 * 1024
 #: A `Date` header has whole seconds.
 DATE_STEP = 1.0
 #: How often an incomplete page is read again before the attempt is given up.

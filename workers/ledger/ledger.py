@@ -172,10 +172,10 @@ class Ledger:
         ]
         return sorted(same, key=lambda one: one.delivery.life)
 
-    async def age(self, at: int) -> float:
-        """Seconds since `at` (ms by Redis' clock), by Redis' clock."""
+    async def now(self) -> int:
+        """Redis' clock, in ms."""
         seconds, micros = await self.redis.time()
-        return float(seconds) + float(micros) / 1e6 - at / 1000
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def open_records(self) -> int:
         """How many records are not final."""

@@ -16,6 +16,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at, ended: ms since 1970 by Redis' clock; ended is 0 while it is under way.
         attempt: planning attempts that failed.
+        trouble: when the first of them failed, in ms as above; 0 when all is well.
         run: the run as fetched when it was planned; None before.
         deliveries: ids of the deliveries it leads to.
         reason, detail: why it ended or waits; empty if there is nothing to say.
@@ -31,6 +32,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     ended: int = 0
     attempt: int = 0
+    trouble: int = 0
     run: Run | None = None
     deliveries: tuple[str, ...] = ()
     reason: str = ""
@@ -38,7 +40,8 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery and how far it got. Times and words as in EventRecord; `attempt` counts tries that failed."""
+    """A delivery and how far it got. Times and words as in EventRecord; `attempt` counts tries that failed since it
+    last got further."""
 
     delivery: Delivery
     state: DeliveryState
@@ -46,6 +49,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     ended: int = 0
     attempt: int = 0
+    trouble: int = 0
     reason: str = ""
     detail: str = ""
 
@@ -73,6 +77,7 @@ def event_record(event_id: str, fields: Fields) -> EventRecord:
         body=fields.get(b"body", b""),
         ended=_number(fields, "ended"),
         attempt=_number(fields, "attempt"),
+        trouble=_number(fields, "trouble"),
         run=msgspec.json.decode(fields[b"snapshot"], type=Run) if b"snapshot" in fields else None,
         deliveries=tuple(_text(fields, "deliveries").split()),
         reason=_text(fields, "reason"),
@@ -88,6 +93,7 @@ def delivery_record(fields: Fields) -> DeliveryRecord:
         at=_number(fields, "at"),
         ended=_number(fields, "ended"),
         attempt=_number(fields, "attempt"),
+        trouble=_number(fields, "trouble"),
         reason=_text(fields, "reason"),
         detail=_text(fields, "detail"),
     )

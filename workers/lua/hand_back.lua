@@ -3,11 +3,14 @@
 local kind, id, wait = ARGV[2], ARGV[3], tonumber(ARGV[5])
 if not owns(id, ARGV[4]) then return 0 end
 local now = clock()
-set_fields(record_of(kind, id), 6)
+local record = record_of(kind, id)
+set_fields(record, 6)
 redis.call('DEL', ns .. ':lease:' .. id)
 if wait == 0 then
     dispatch(kind, id, now)
 else
+    -- The wake-up that led here has had its turn: whoever still holds it must not cut the wait short.
+    withdraw(id, redis.call('HINCRBY', record, 'seq', 1) - 1)
     redis.call('ZADD', ns .. ':due', whole(now + wait), kind .. ':' .. id)
 end
 return 1

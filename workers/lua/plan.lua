@@ -19,12 +19,13 @@ end
 for i = at, #ARGV, 5 do
     local delivery = ARGV[i]
     local record = record_of('dl', delivery)
-    if redis.call('EXISTS', record) == 0 then
-        redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'delivery', ARGV[i + 3], 'checkpoint', ARGV[i + 4],
-            'at', whole(now), 'seq', 0, 'missed', 0, 'attempt', 0)
+    if redis.call('HEXISTS', record, 'delivery') == 0 then
         redis.call('ZADD', ns .. ':deliveries', whole(now), delivery)
         redis.call('SADD', ns .. ':run:' .. ARGV[i + 1] .. ':' .. ARGV[i + 2], 'dl:' .. delivery)
         dispatch('dl', delivery, now)
+        -- Last: a script that broke off before this has created nothing, and planning comes again.
+        redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'delivery', ARGV[i + 3], 'checkpoint', ARGV[i + 4],
+            'at', whole(now), 'attempt', 0)
     end
 end
 finish('ev', id, ARGV[4], now)

@@ -19,9 +19,7 @@ from workers.routing.filters import FILTERS
 from workers.routing.printed import printed
 
 #: the names a template may begin with
-ROOTS = frozenset(
-    {"run", "actor", "task", "event", "record", "dataset", "route", "target", "log_tail", "items_read"},
-)
+ROOTS = frozenset({"run", "actor", "task", "event", "record", "dataset", "route", "target"})
 #: characters one template may print
 MOST = 65_536
 

@@ -11,7 +11,7 @@ from config.route import Route, Target, When
 def matching(routes: Iterable[Route], run: Run) -> Iterator[tuple[Route, tuple[Target, ...]]]:
     """Every route that wants the run, with those of its targets that do; a `final` route ends the list.
 
-    A route whose targets all decline still counts as matched when it is final.
+    A final route ends the list also when all of its targets decline.
     """
     for route in routes:
         if not holds(route.when, run):

@@ -41,7 +41,8 @@ WHOLE = False
 
 _PIECE = 1 << 20
 _LONGEST_WAIT = 3600.0
-_AGAIN = frozenset({408, 425, 429})
+#: 409: a receiver that still works on the same Idempotency-Key says so.
+_AGAIN = frozenset({408, 409, 425, 429})
 _OF_ITEM = frozenset({400, 413, 422})
 _PLAIN = re.compile(r"[A-Za-z0-9:_-]{1,64}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)

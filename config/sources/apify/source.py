@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from config.contracts.errors import NotFound
+from config.contracts.errors import Forbidden, NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
 from config.contracts.sink import Document
@@ -16,7 +16,7 @@ from config.contracts.source import Api, Count, Key, Keys, Manners, Page, Settle
 from config.sources.apify import door
 from config.sources.apify.answers import DatasetInfo, KeyList, Named, RunFields, StorageIds, User, data, number, odd
 from config.sources.apify.options import Config, Webhook
-from config.sources.apify.verdict import Forbidden, clock, verdict
+from config.sources.apify.verdict import clock, verdict
 from config.sources.verify import Addresses, StaticSecrets
 
 #: Run statuses that are final (API reference, ActorJobStatus).
@@ -25,6 +25,8 @@ TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"})
 _BOOKKEEPING = ("INPUT*", "__*", "SDK_*", "CRAWLEE_*")
 #: Most bytes of a small JSON answer: a run, a count, a page of keys.
 _SMALL = 8 * 1024 * 1024
+#: Most bytes kept of a log; Apify keeps 10,485,760 characters of it (platform limits).
+_LOG = 16 * 1024 * 1024
 #: Where Apify sends webhooks from (its webhook documentation, "Webhook actions"; static addresses).
 ADDRESSES = (
     "3.215.64.207",
@@ -175,15 +177,16 @@ class ApifySource:
             )
 
     async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
-        tail: deque[bytes] = deque(maxlen=lines)
-        rest = b""
+        kept: deque[bytes] = deque()
+        size = 0
         async with api.stream(f"/actor-runs/{quote(run_id, safe='')}/log") as answer:
             async for chunk in answer.chunks:
-                *whole, rest = (rest + chunk).split(b"\n")
-                tail.extend(whole)
-        if rest:
-            tail.append(rest)
-        return b"".join(line + b"\n" for line in tail)
+                kept.append(chunk)
+                size += len(chunk)
+                while size - len(kept[0]) >= _LOG:
+                    size -= len(kept.popleft())
+        tail = b"".join(kept)[-_LOG:].removesuffix(b"\n").split(b"\n")[-lines:]
+        return b"".join(line + b"\n" for line in tail) if size and lines else b""
 
     def ordinary(self, key: str, /) -> bool:
         return not any(fnmatch.fnmatchcase(key, pattern) for pattern in _BOOKKEEPING)

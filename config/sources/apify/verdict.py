@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from config.contracts.errors import NotFound, Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, NotFound, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 
 #: 4xx types that pass by themselves (API reference, ErrorType; which ones pass is our reading).
@@ -25,10 +25,6 @@ _PASSING = frozenset(
         "concurrent-update-detected",
     }
 )
-
-
-class Forbidden(Unauthorized):
-    """The token is good, but may not see or do this (HTTP 403)."""
 
 
 def verdict(status: int, headers: Mapping[str, str], body: bytes) -> WorkError:

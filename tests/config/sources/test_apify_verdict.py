@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.contracts.errors import NotFound, Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, NotFound, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.sources.apify.verdict import Forbidden, clock, verdict
+from config.sources.apify.verdict import clock, verdict
 
 HTML = b"<html><body>bad gateway</body></html>"
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"

@@ -58,8 +58,24 @@ async def test_a_wait_that_is_over_is_swept(books: Books) -> None:
     await books.ledger.hand_back(lease, "waiting", wait=100)
     await books.overdue("dl", lease.id)
     assert await books.ledger.sweep(10) == 1
-    assert await books.queued() == [f"{lease.id}:2"]
-    assert await books.ledger.take_delivery(lease.id, 2)
+    assert await books.queued() == [f"{lease.id}:3"]
+    assert await books.ledger.take_delivery(lease.id, 3)
+
+
+async def test_a_wake_up_that_had_its_turn_does_not_cut_a_wait_short(books: Books) -> None:
+    lease = await books.taken_delivery()
+    await books.ledger.hand_back(lease, "waiting", wait=86_400)
+    assert await books.ledger.take_delivery(lease.id, 1) is None
+    assert await books.queued() == []
+
+
+async def test_who_waited_long_keeps_the_place_in_the_queue(books: Books) -> None:
+    first = await books.accept(b"1")
+    second = await books.accept(b"2")
+    await books.redis.zincrby(books.keys.queue, -60_000, f"{first}:1")
+    await books.overdue("ev", first)
+    assert await books.ledger.sweep(10) == 1
+    assert await books.queued() == [f"{first}:2", f"{second}:1"]
 
 
 async def test_work_whose_holder_died_is_swept_once_the_lease_ran_out(books: Books) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+from redis.exceptions import ResponseError
 
 from config.contracts.delivery import Checkpoint, DeliveryState, Receipt
 from config.contracts.event import EventState
@@ -305,9 +306,23 @@ async def test_all_times_are_redis_own(books: Books, monkeypatch: pytest.MonkeyP
     assert record
     assert 0 <= await books.now() - record.at < 5000
     assert await books.due() == {f"dl:{lease.id}": about(50)}
-    assert await books.ledger.age(record.at) < 5
-    assert 60 <= await books.ledger.age(await books.now() - 60_000) < 65
-    assert await books.redis.zscore(books.keys.queue, f"{lease.id}:1") == record.at - 86_400_000
+    assert 0 <= await books.ledger.now() - record.at < 5000
+    fresh = delivery("other")
+    await books.plan(fresh, body=b"another")
+    created = await books.ledger.delivery(fresh.id)
+    assert created
+    assert await books.redis.zscore(books.keys.queue, f"{fresh.id}:1") == created.at - 86_400_000
+
+
+async def test_a_plan_that_broke_off_half_way_has_created_nothing(books: Books) -> None:
+    lease, one = await books.taken_event(), delivery()
+    await books.redis.set("rr:deliveries", "not a list of anything")
+    with pytest.raises(ResponseError):
+        await books.ledger.plan(lease, EventState.PLANNED, run=run(), deliveries=[one], documents=DOCUMENTS)
+    await books.redis.delete("rr:deliveries")
+    await books.ledger.plan(lease, EventState.PLANNED, run=run(), deliveries=[one], documents=DOCUMENTS)
+    assert list(await books.due()) == [f"dl:{one.id}"]
+    assert await books.ledger.take_delivery(one.id, 1)
 
 
 # reading

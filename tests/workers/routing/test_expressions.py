@@ -64,7 +64,7 @@ def test_a_template_prints(source: str, text: str) -> None:
     ("source", "message"),
     [
         ("{{ rnu.id }}", "unknown name `rnu`: did you mean `run`?"),
-        ("{{ price }}", "unknown name `price`: there are actor, dataset, event, items_read, log_tail, record, route,"),
+        ("{{ price }}", "unknown name `price`: there are actor, dataset, event, record, route, run,"),
         ("{{ run.id | dat }}", "unknown filter `dat`: did you mean `date`?"),
         ("{{ run.id | replace('a', 'b') }}", "unknown filter `replace`: there are date, default, lower, slug, trim,"),
         ("{{ run.id is odd }}", "unknown test `odd`: there are "),
@@ -106,10 +106,10 @@ def test_values_that_do_not_fit_end_in_the_dead_letters(source: str, why: str) -
 
 
 def test_what_a_template_prints_is_capped() -> None:
-    assert len(rendered("{{ log_tail }}", log_tail="x" * MOST)) == MOST
+    assert len(rendered("{{ dataset }}", dataset="x" * MOST)) == MOST
     with pytest.raises(Permanent) as caught:
-        rendered("{{ log_tail }}{{ run.id }}", log_tail="x" * MOST)
-    assert str(caught.value) == "template_failed: {{ log_tail }}{{ run.id }} prints more than 65536 characters"
+        rendered("{{ dataset }}{{ run.id }}", dataset="x" * MOST)
+    assert str(caught.value) == "template_failed: {{ dataset }}{{ run.id }} prints more than 65536 characters"
 
 
 def test_a_template_is_a_field_that_keeps_its_source() -> None:
