@@ -30,8 +30,8 @@ class Settings(BaseSettings):
     )
     durability: Durability = Field(
         "strict",
-        description="What a 200 promises: `strict` = fsynced by Redis; `relaxed` = whatever Redis does; `replicated` is "
-        "reserved for waiting on replicas and equals `relaxed` so far.",
+        description="What a 200 promises: `strict` = fsynced by Redis; `relaxed` = whatever Redis does; `replicated` "
+        "is reserved for waiting on replicas and equals `relaxed` so far.",
     )
     namespace: str = Field(
         "rr", pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Prefix of every key; several share one Redis."
