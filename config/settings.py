@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         validation_alias="REDIS_URL",
+        pattern=r"^(rediss?|unix)://.",
         description="Where the ledger and the queue live: `redis://`, `rediss://` or `unix://`.",
     )
     config: Path = Field(Path("runrelay.yaml"), description="The routes file.")

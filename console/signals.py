@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` that SIGINT and SIGTERM end in order, also where a shell had SIGINT ignored: the first one cancels,
-    the second one waits for nobody.
+    """`asyncio.run` that SIGINT, SIGTERM and a closed terminal end in order, also where a shell had SIGINT ignored: the
+    first one cancels, the second one waits for nobody.
 
     Raises KeyboardInterrupt if it was ended like that.
     """
@@ -26,7 +26,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             told.append(number)
             work.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, tell, number)
         try:
             return await work

@@ -34,6 +34,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     Raises: EmulatorError if another emulator has it open.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # headers templates of webhooks hold secrets
     database = sqlite3.connect(path, timeout=0.1, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")  # two emulators would end each other's runs

@@ -2,11 +2,18 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
 from config.settings import Settings, load_settings
 from console.embedded import embedded_valkey
+
+# Properties are about values, not about how busy the machine is.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

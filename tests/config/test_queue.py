@@ -144,3 +144,17 @@ async def test_relaxed_durability_takes_any_primary(settings: Settings, redis: R
         assert await queue.ready() == []
     finally:
         await redis.config_set("appendfsync", "always")
+
+
+async def test_a_redis_that_would_lose_it_is_given_nothing(settings: Settings, redis: Redis) -> None:
+    await redis.config_set("appendfsync", "everysec")
+    try:
+        async with RunQueue.connect(settings) as queue:
+            with pytest.raises(QueueUnavailable, match="appendfsync is everysec"):
+                await queue.accept([event()])
+            await redis.config_set("appendfsync", "always")
+            assert await queue.accept([event()]) == [Accepted(event().id)]
+            await redis.config_set("appendfsync", "everysec")
+            assert await queue.accept([event("later", b"later")]), "what changes later shows in ready, not at the door"
+    finally:
+        await redis.config_set("appendfsync", "always")

@@ -37,3 +37,9 @@ def test_proxies_are_a_list_with_commas(written: str, meant: tuple[str, ...]) ->
 def test_a_slice_must_end_before_arq_ends_the_job() -> None:
     with pytest.raises(ConfigInvalid, match="RUNRELAY_SLICE_SECONDS must be less than RUNRELAY_JOB_TIMEOUT"):
         load_settings(job_timeout=20)
+
+
+@pytest.mark.parametrize("url", ["foo://x", "127.0.0.1:6379", ""])
+def test_a_queue_address_of_no_known_kind_is_told_before_anything_starts(url: str) -> None:
+    with pytest.raises(ConfigInvalid, match="REDIS_URL"):
+        load_settings(redis_url=url)

@@ -82,7 +82,8 @@ class HttpApi:
     ) -> AsyncIterator[ClientResponse]:
         """One answer inside 2xx; redirects are followed, elsewhere without the token; anything else raises its
         verdict."""
-        url, token = URL(f"{self.manners.base_url}{path}"), self.manners.token
+        # Paths come quoted; unquoting them again would turn a record called `..` into a step up.
+        url, token = URL(f"{self.manners.base_url}{path}", encoded=True), self.manners.token
         for _ in range(MAX_REDIRECTS + 1):
             sent = {
                 **(headers or {}),

@@ -8,6 +8,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, Secr
 from config.units import Duration
 
 
+def _not_empty(token: SecretStr) -> SecretStr:
+    if not token.get_secret_value().strip():
+        raise ValueError("the token is empty: set the variable it is filled from (Apify Console, API & Integrations)")
+    return token
+
+
+def _one_at_least(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not any(secret.get_secret_value() for secret in secrets):
+        raise ValueError("every secret is empty, so no webhook could come in: set one of them")
+    return secrets
+
+
 def _is_network(text: str) -> str:
     ip_network(text)
     return text
@@ -24,7 +36,7 @@ class Options(BaseModel):
 class Webhook(Options):
     """How webhooks of this account are recognised."""
 
-    secrets: tuple[SecretStr, ...] = Field(
+    secrets: Annotated[tuple[SecretStr, ...], AfterValidator(_one_at_least)] = Field(
         description="Any of them opens the door, two while one replaces the other; empty ones are ignored."
     )
     run_id: tuple[EventPath, ...] = Field(
@@ -47,7 +59,9 @@ class SettleOptions(Options):
 class Config(Options):
     """One Apify account."""
 
-    token: SecretStr = Field(description="API token; it only ever travels to the API's own host.")
+    token: Annotated[SecretStr, AfterValidator(_not_empty)] = Field(
+        description="API token; it only ever travels to the API's own host."
+    )
     webhook: Webhook | None = Field(None, description="How webhooks are recognised.")
     api_url: HttpUrl = Field(
         HttpUrl("https://api.apify.com"), description="The platform's base URL, without `/v2`; an emulator's, say."

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from config.contracts.errors import Forbidden, NotFound
 from config.contracts.event import Event, Ignored, Test
@@ -16,6 +15,7 @@ from config.contracts.source import Api, Count, Key, Keys, Manners, Page, Settle
 from config.sources.apify import door
 from config.sources.apify.answers import DatasetInfo, KeyList, Named, RunFields, StorageIds, User, data, number, odd
 from config.sources.apify.options import Config, Webhook
+from config.sources.apify.paths import segment
 from config.sources.apify.verdict import clock, verdict
 from config.sources.verify import Addresses, StaticSecrets
 
@@ -61,7 +61,7 @@ class ApifySource:
         )
         self.settle = Settle(quiet=config.settle.quiet, timeout=config.settle.timeout)
         self.accounts = config.accounts
-        self._webhook = config.webhook or Webhook(secrets=())
+        self._webhook = config.webhook or Webhook.model_construct(secrets=())
         self._addresses = Addresses(_networks(self._webhook.allow_ips))
         self._secrets = StaticSecrets([secret.get_secret_value() for secret in self._webhook.secrets])
 
@@ -88,7 +88,7 @@ class ApifySource:
         return data(await api.get("/users/me", most=_SMALL), User).id
 
     async def run(self, api: Api, run_id: str, /) -> Run:
-        answer = await api.get(f"/actor-runs/{quote(run_id, safe='')}", most=_SMALL)
+        answer = await api.get(f"/actor-runs/{segment(run_id)}", most=_SMALL)
         return self._run(data(answer, RunFields), data(answer, dict[str, Any]))
 
     def _run(self, run: RunFields, fields: dict[str, Any]) -> Run:
@@ -122,7 +122,7 @@ class ApifySource:
         if not thing:
             return ""
         try:
-            named = data(await api.get(f"/{collection}/{quote(thing, safe='')}", most=_SMALL), Named)
+            named = data(await api.get(f"/{collection}/{segment(thing)}", most=_SMALL), Named)
         except (NotFound, Forbidden):
             return ""
         return f"{named.username}/{named.name}" if named.username and named.name else ""
@@ -130,7 +130,7 @@ class ApifySource:
     async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
         """Rows as stored: no server-side cleaning, so that row numbers stay what they are."""
         answer = await api.get(
-            f"/datasets/{quote(dataset, safe='')}/items",
+            f"/datasets/{segment(dataset)}/items",
             {"format": "jsonl", "offset": offset, "limit": limit},
             most=most,
         )
@@ -146,14 +146,14 @@ class ApifySource:
         )
 
     async def count(self, api: Api, dataset: str, /) -> Count:
-        answer = await api.get(f"/datasets/{quote(dataset, safe='')}", most=_SMALL)
+        answer = await api.get(f"/datasets/{segment(dataset)}", most=_SMALL)
         return Count(rows=data(answer, DatasetInfo).item_count, at=clock(answer.headers))
 
     async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys:
         params: dict[str, str | int] = {"limit": 1000}
         if after is not None:
             params["exclusiveStartKey"] = after
-        answer = await api.get(f"/key-value-stores/{quote(store, safe='')}/keys", params, most=_SMALL)
+        answer = await api.get(f"/key-value-stores/{segment(store)}/keys", params, most=_SMALL)
         listed = data(answer, KeyList)
         if listed.is_truncated and not listed.next_exclusive_start_key:
             raise odd("breaks a list of keys off without saying where it goes on")
@@ -167,7 +167,7 @@ class ApifySource:
     @asynccontextmanager
     async def record(self, api: Api, key: Key, /) -> AsyncIterator[Document]:
         """`attachment` keeps Apify from altering HTML on the way (API reference, Get record)."""
-        path = f"/key-value-stores/{quote(key.store, safe='')}/records/{quote(key.key, safe='')}"
+        path = f"/key-value-stores/{segment(key.store)}/records/{segment(key.key)}"
         async with api.stream(path, {"attachment": "true"}) as answer:
             yield Document(
                 key=key.key,
@@ -179,7 +179,7 @@ class ApifySource:
     async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
         kept: deque[bytes] = deque()
         size = 0
-        async with api.stream(f"/actor-runs/{quote(run_id, safe='')}/log") as answer:
+        async with api.stream(f"/actor-runs/{segment(run_id)}/log") as answer:
             async for chunk in answer.chunks:
                 kept.append(chunk)
                 size += len(chunk)

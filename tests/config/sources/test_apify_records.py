@@ -119,3 +119,12 @@ async def test_a_record_that_is_gone_is_not_found(platform: Scripted) -> None:
 async def test_the_tail_of_the_log_is_whole_lines(platform: Scripted, log: bytes, lines: int, tail: bytes) -> None:
     platform.says("/actor-runs/r/log", log, kind="text/plain; charset=utf-8")
     assert await platform.source.log_tail(platform.api, "r", lines) == tail
+
+
+@pytest.mark.parametrize("key", [".", "..", "...", "a.b"])
+async def test_a_key_of_dots_is_a_key_and_no_step_up(platform: Scripted, key: str) -> None:
+    with pytest.raises(NotFound):
+        async with platform.source.record(platform.api, Key(store="s", key=key, size=1)):
+            pass
+    asked = platform.asked[-1].partition("?")[0].removeprefix("GET /v2/key-value-stores/s/records/")
+    assert asked == (key if key == "a.b" else key.replace(".", "%2E"))

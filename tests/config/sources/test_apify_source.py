@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
 from config.contracts.run import Run
@@ -292,9 +293,20 @@ def test_the_manners_are_the_files() -> None:
     assert (source.settle.quiet, source.settle.timeout) == (3.0, 60.0)
 
 
-@pytest.mark.parametrize(
-    ("secrets", "first"), [(["", "new", "old"], "new"), (["old"], "old"), ([""], ""), ([], ""), (None, "")]
-)
+@pytest.mark.parametrize(("secrets", "first"), [(["", "new", "old"], "new"), (["old"], "old"), (None, "")])
 def test_webhooks_of_our_own_carry_the_first_active_secret(secrets: list[str] | None, first: str) -> None:
     section = {} if secrets is None else {"webhook": {"secrets": secrets}}
     assert connect("a", Config.model_validate({"token": "t", **section})).secret == first
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"token": ""}, "the token is empty: set the variable it is filled from"),
+        ({"token": "t", "webhook": {"secrets": ["", ""]}}, "every secret is empty, so no webhook could come in"),
+        ({"token": "t", "webhook": {"secrets": []}}, "every secret is empty, so no webhook could come in"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_starts(config: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Config.model_validate(config)
