@@ -16,6 +16,9 @@ from console.failures import CommandFailed
 from console.processes import Crew
 from tests.console.command import ROOT, environment, left_of, plant, ran, running
 
+#: What a user puts into the `.env` that `init` wrote.
+TOKEN = {"APIFY_TOKEN": "apify_token_0123456789"}
+
 #: Stands in for a command that will not stop.
 DEAF = """
 import signal, sys
@@ -103,7 +106,7 @@ def test_each_process_says_its_url_first_and_ends_with_0_when_told(
 ) -> None:
     ran(["init", "file"], tmp_path)
     words = [*_emulator(tmp_path)] if command == "emulator" else [command, "--port", "0"]
-    with running([*words, "--json"], tmp_path, {"REDIS_URL": valkey_server}) as process:
+    with running([*words, "--json"], tmp_path, {"REDIS_URL": valkey_server, **TOKEN}) as process:
         assert process.stdout
         ready = json.loads(process.stdout.readline())
         assert (ready["event"], ready["part"], ready["url"].split(":")[:2]) == (
@@ -136,7 +139,7 @@ def test_up_serves_keeps_its_ledger_and_stops_when_told(tmp_path: Path) -> None:
 
 def test_up_killed_without_a_word_leaves_no_orphan(tmp_path: Path) -> None:
     assert ran(["init", "file"], tmp_path).code == 0
-    with running(["up", "--json", "--port", "0", "--worker-port", "0"], tmp_path) as process:
+    with running(["up", "--json", "--port", "0", "--worker-port", "0"], tmp_path, TOKEN) as process:
         assert process.stdout
         process.stdout.readline()
         assert len(left_of(tmp_path)) == 4
@@ -152,7 +155,7 @@ def test_a_folder_of_the_user_s_cannot_stand_in_for_our_rooms(tmp_path: Path) ->
     assert ran(["init", "file"], tmp_path).code == 0
     for room in ("config", "workers", "receiver", "console"):
         (tmp_path / f"{room}.py").write_text("raise SystemExit('shadowed')")
-    with running(["up", "--json", "--port", "0", "--worker-port", "0"], tmp_path) as process:
+    with running(["up", "--json", "--port", "0", "--worker-port", "0"], tmp_path, TOKEN) as process:
         assert process.stdout
         assert json.loads(process.stdout.readline())["event"] == "ready"
         process.send_signal(signal.SIGTERM)
