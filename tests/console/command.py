@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,8 @@ def running(
         yield process
     finally:
         for pid in {process.pid, *left_of(folder)} if process.poll() is None else left_of(folder):
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):  # it ended between the two lines
+                os.kill(pid, 9)
         process.communicate()
 
 
