@@ -107,7 +107,7 @@ class Documents:
         condition = " AND ".join(["kind=?", *where.sql])
         order = "created DESC, rowid DESC" if desc else "created, rowid"
         # Conditions are our own text; every value is bound.
-        sql = f"SELECT body FROM documents WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+        sql = f"SELECT body FROM documents WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - our own text
         rows = self._database.execute(sql, (kind, *where.values, limit, offset))
         return [msgspec.json.decode(body) for (body,) in rows]
 

@@ -214,6 +214,7 @@ class TestVerdicts:
             (410, Permanent, Reason.TARGET_REFUSED),
             (413, Permanent, Reason.ITEM_REFUSED),
             (422, Permanent, Reason.ITEM_REFUSED),
+            (409, Transient, Reason.TARGET_UNAVAILABLE),
             (425, Transient, Reason.TARGET_UNAVAILABLE),
             (429, Transient, Reason.TARGET_UNAVAILABLE),
             (500, Transient, Reason.TARGET_UNAVAILABLE),
