@@ -33,6 +33,12 @@ _NAME = re.compile(NAME_PATTERN, re.ASCII)
 _WRITTEN_OUT = (
     "this secret is written out, so it would be stored in Redis with each route: put it in the environment as ${NAME}"
 )
+_READ_LINES = {
+    "items": "dataset: default",
+    "records": 'records: ["*"]',
+    "requests": "requests: true",
+    "log": "log_tail: 100",
+}
 _EACH_DATASET = re.compile(r"\{[{%].*\bdataset\b", re.DOTALL)
 
 
@@ -115,7 +121,8 @@ class Assembly:
             return None
         read = shape.read.read()
         targets = self.targets(path, shape, read, prefer_run=False)
-        return Route(shape.name, shape.when.when(), shape.final, read, targets)
+        delete = shape.after.delete if shape.after else ()
+        return Route(shape.name, shape.when.when(), shape.final, read, targets, delete)
 
     def unmatched(self, path: KeyPath) -> Route | None:
         """The block for runs that no route wants; None without one."""
@@ -187,8 +194,7 @@ class Assembly:
         if send not in module.TAKES:
             self.check.say(f"`{sink}` cannot take {send}: it takes {_words(module.TAKES)}", path)
         elif send != "run" and send not in read.streams:
-            line = {"items": "dataset: default", "records": 'records: ["*"]', "log": "log_tail: 100"}[send]
-            self.check.say(f"this route reads no {send}: add `{line}` to its `read:`", path)
+            self.check.say(f"this route reads no {send}: add `{_READ_LINES[send]}` to its `read:`", path)
 
     def path_names_dataset(self, read: Read, options: Any, path: KeyPath) -> None:
         template = getattr(options, "path", None)

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from config.contracts.delivery import Send
 from config.contracts.sink import SinkModule
+from config.contracts.source import Leftover
 
 #: The route that takes the runs no other route wants. It stands under `unmatched:` and cannot be named otherwise.
 UNMATCHED = "unmatched"
@@ -37,14 +38,17 @@ class When:
     """Which runs. All lines must hold; one line holds if any of its patterns does; an empty line always holds.
 
     Attributes:
-        source, actor, task, status, origin: patterns in which `*` stands for any text. An actor or task is given
-            as `owner/name`, as `owner~name` or as its id.
+        source, actor, task, build, schedule, status, origin: patterns in which `*` stands for any text. An actor or
+            task is given as `owner/name`, as `owner~name` or as its id; a build by tag or number; a schedule by name
+            or id.
         not_: the run must not fit this one; it has no `not_` of its own.
     """
 
     source: tuple[str, ...] = ()
     actor: tuple[str, ...] = ()
     task: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    schedule: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     origin: tuple[str, ...] = ()
     not_: "When | None" = None
@@ -59,6 +63,7 @@ class Read:
             that names nothing at all reads `default`.
         clean: drop empty items, and fields whose name begins with `#`.
         records: patterns of record keys, `*` stands for any text; empty reads none.
+        requests: whether the run's request queue is read.
         log_tail: how many of the last lines of the log; 0 reads none.
     """
 
@@ -66,15 +71,18 @@ class Read:
     clean: bool = False
     records: tuple[str, ...] = ()
     log_tail: int = 0
+    requests: bool = False
 
     @property
     def streams(self) -> tuple[Send, ...]:
         """What it reads, in the order of sending. The run itself needs no reading."""
         named: list[Send] = []
-        if self.dataset or not (self.records or self.log_tail):
+        if self.dataset or not (self.records or self.requests or self.log_tail):
             named.append("items")
         if self.records:
             named.append("records")
+        if self.requests:
+            named.append("requests")
         if self.log_tail:
             named.append("log")
         return tuple(named)
@@ -107,6 +115,7 @@ class Route:
 
     Attributes:
         final: no later route is looked at once this one took the run.
+        delete: what of the run is deleted at the platform once every target of every route has it.
     """
 
     name: str
@@ -114,6 +123,7 @@ class Route:
     final: bool
     read: Read
     to: tuple[Target, ...]
+    delete: tuple[Leftover, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from config.contracts.source import Leftover
 from config.route import BatchSize, Read, Retry, When
 from config.units import Duration, Size
 
@@ -56,6 +57,8 @@ class FactsShape(Shape):
     source: Texts = ()
     actor: Texts = ()
     task: Texts = ()
+    build: Texts = ()
+    schedule: Texts = ()
     status: Texts = ()
     origin: Texts = ()
 
@@ -80,12 +83,13 @@ class ReadShape(Shape):
     dataset: Texts = Field((), examples=["dataset: default"])
     clean: bool = Field(False, examples=["clean: true"])
     records: Texts = Field((), examples=['records: ["SCREENSHOT-*", OUTPUT]'])
+    requests: bool = Field(False, examples=["requests: true"])
     log_tail: Annotated[int, Field(ge=1, le=10_000)] | None = Field(None, examples=["log_tail: 20"])
 
     def read(self) -> Read:
-        nothing_named = not (self.dataset or self.records or self.log_tail)
+        nothing_named = not (self.dataset or self.records or self.requests or self.log_tail)
         dataset = ("default",) if nothing_named else self.dataset
-        return Read(dataset, self.clean, self.records, self.log_tail or 0)
+        return Read(dataset, self.clean, self.records, self.log_tail or 0, self.requests)
 
 
 class TargetShape(PaceShape):
@@ -94,7 +98,7 @@ class TargetShape(PaceShape):
     sink: Text = Field(examples=["sink: out"])
     name: Text | None = None
     when: WhenShape | None = Field(None, examples=["when: {status: SUCCEEDED}"])
-    send: Literal["items", "records", "run", "log"] | None = Field(None, examples=["send: items"])
+    send: Literal["items", "records", "requests", "run", "log"] | None = Field(None, examples=["send: items"])
 
 
 class SinkShape(PaceShape):
@@ -114,12 +118,19 @@ Targets = Annotated[list[Block], Field(min_length=1)]
 _TO = "to: [{sink: out}]"
 
 
+class AfterShape(Shape):
+    delete: Annotated[tuple[Leftover, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        examples=["delete: [dataset]"]
+    )
+
+
 class RouteShape(PaceShape):
     name: Text = Field(examples=["name: products"])
     when: WhenShape = Field(WhenShape(), examples=["when: {status: SUCCEEDED}"])
     final: bool = Field(False, examples=["final: true"])
     read: ReadShape = Field(ReadShape(), examples=["read: {dataset: default}"])
     to: Targets = Field(examples=[_TO])
+    after: AfterShape | None = Field(None, examples=["after: {delete: [dataset]}"])
 
 
 class UnmatchedShape(PaceShape):

@@ -228,7 +228,7 @@ class Turn:
 
 @asynccontextmanager
 async def _connected(spec: SinkSpec, runtime: Runtime) -> AsyncIterator[Any]:
-    async with spec.module.connect(spec.config, runtime.settings.spool_dir) as sink:
+    async with spec.module.connect(spec.config, runtime.surroundings) as sink:
         yield sink
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.sink import Document, Shipment, Sink, Taken, Writer
+from config.contracts.sink import Shipment, Sink, Taken, Writer
 from config.contracts.source import Api, Key, Source
 from config.route import Route, Target
 from workers.fetch.documents import counted_keys, keys, log_document, run_document, wanted

@@ -6,6 +6,7 @@ from random import Random
 
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
+from config.contracts.sink import Surroundings
 from config.contracts.source import Api, Source
 from config.routes import RouteTable
 from config.settings import Settings
@@ -29,6 +30,11 @@ class Runtime:
     names: Names = field(default_factory=Names)
     stopping: bool = False
     random: Random = field(default_factory=Random)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What every sink is lent."""
+        return Surroundings(self.settings.spool_dir, self.source, self.settings.public_url)
 
     def source(self, name: str) -> tuple[Source, Api]:
         """Raises Transient (config_gone) if the file names no such source any more."""

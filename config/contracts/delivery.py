@@ -7,7 +7,7 @@ import msgspec
 
 from config.contracts.event import digest
 
-Send = Literal["items", "records", "run", "log"]
+Send = Literal["items", "records", "requests", "run", "log"]
 
 
 class DeliveryState(StrEnum):
@@ -37,7 +37,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         route, target, sink: names in runrelay.yaml; a target is a sink as one route uses it.
         generation: 0; every replay adds one, and is another delivery.
         cfg: sha256 of the route's document (route, sinks and defaults with `${…}` unfilled) kept under `cfg:<sha>`.
-        streams: what is sent, in order: `items:<alias>`, `records`, `run`, `log`.
+        streams: what is sent, in order: `items:<alias>`, `records`, `requests`, `run`, `log`.
     """
 
     id: str

@@ -20,8 +20,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         origin: how it was started (`API`, `SCHEDULER`, …); empty if unknown.
         actor_id, actor: id and `owner/name` of the program; the name is empty until somebody resolved it.
         task_id, task: the same of the saved task it was started from; empty without one.
+        build: number of the build that ran, for instance `0.1.7`; empty if unknown.
+        tags: names of that build, for instance `latest`; () until somebody resolved them.
+        schedule_id, schedule: id and name of the schedule that started it; empty without one.
         datasets: alias → dataset id; `default` is the run's own.
         stores: alias → key-value store id.
+        queues: alias → request queue id.
         fields: the platform's whole run object, as fetched.
     """
 
@@ -37,6 +41,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = ""
     task_id: str = ""
     task: str = ""
+    build: str = ""
+    tags: tuple[str, ...] = ()
+    schedule_id: str = ""
+    schedule: str = ""
     datasets: dict[str, str] = {}
     stores: dict[str, str] = {}
+    queues: dict[str, str] = {}
     fields: dict[str, Any] = {}

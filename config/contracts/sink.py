@@ -4,15 +4,15 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 
 - `Config`: a pydantic model of the options under `sinks.<name>` (frozen, extra keys forbidden);
 - `Target`: the same for the options a route's target adds (`path`, `table`, …);
-- `TAKES`: which streams it can take, a frozenset out of `items records run log`;
+- `TAKES`: which streams it can take, a frozenset out of `items records requests run log`; requests come like items;
 - `WHOLE`: True if a delivery is one object that is written whole, also when a resurrected run finishes again;
   False if only the rows added since are wanted then;
-- `connect(config, spool)`: an async context manager that yields the sink.
+- `connect(config, around)`: an async context manager that yields the sink.
 
 One sink serves many deliveries at the same time; one writer serves one stream of one delivery.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,24 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from config.contracts.delivery import Delivery
+from config.contracts.document import Document
 from config.contracts.run import Run
+from config.contracts.source import Api, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the worker lends a sink.
+
+    Attributes:
+        spool: a folder for parts that are not finished; the same one in every worker that shares it.
+        source: the source of a name and its API; raises Transient (config_gone) if the file has none of that name.
+        public_url: where platforms reach our receiver; empty if nobody said.
+    """
+
+    spool: Path
+    source: Callable[[str], tuple[Source, Api]]
+    public_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +48,7 @@ class Shipment:
     Attributes:
         delivery: identity and names. `delivery.id` is stable over every try and differs between generations:
             build idempotency keys from it.
-        stream: `items:<alias>`, `records`, `run` or `log`.
+        stream: `items:<alias>`, `records`, `requests`, `run` or `log`.
         run: the run as fetched.
         scope: the names a template may use: `run`, `actor`, `task`, `event`, `dataset`, …
         options: the target's options, an instance of the module's `Target`.
@@ -63,23 +80,6 @@ class Batch:
     def items(self) -> list[bytes]:
         """The JSON text of each item."""
         return self.lines.split(b"\n")[:-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One named thing with a content type: a key-value record, the log, or the run object.
-
-    Attributes:
-        key: record key, or `log.txt` / `run.json`; unique within its stream.
-        content_type: as stored, e.g. `image/png` or `application/json; charset=utf-8`.
-        size: bytes, if the platform said so.
-        chunks: its bytes, once.
-    """
-
-    key: str
-    content_type: str
-    size: int | None
-    chunks: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +153,4 @@ class SinkModule(Protocol):
     TAKES: frozenset[str]
     WHOLE: bool
 
-    def connect(self, config: Any, spool: Path, /) -> AbstractAsyncContextManager[Sink]: ...
+    def connect(self, config: Any, around: Surroundings, /) -> AbstractAsyncContextManager[Sink]: ...

@@ -7,12 +7,45 @@ A source is one module or package, `config/sources/<type>`, with `Config` (a pyd
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from config.contracts.document import Document
 from config.contracts.errors import WorkError
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.sink import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often one thing of the platform may be asked.
+
+    Attributes:
+        resource: what shares the limit, for instance `datasets/yTmKq0cVbNwX5zLp8`.
+        per_second: requests a second.
+    """
+
+    resource: str
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a refused request is tried again before its verdict is raised.
+
+    Attributes:
+        tries: in all, the first one included.
+        first: seconds before the second try, stretched by up to as much again; each further wait is twice as long.
+        longest: seconds somebody may be kept waiting for all tries together; a `Retry-After` beyond is left to the
+            caller.
+    """
+
+    tries: int = 4
+    first: float = 0.5
+    longest: float = 20.0
+
+
+def _unlimited(method: str, path: str) -> Rate:
+    return Rate("", float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +57,18 @@ class Manners:
         token: sent as a bearer token, to the host of `base_url` only. Empty: none is sent.
         verdict: turns a refused answer (status, headers, at most 64 KiB of body) into what happens next.
         redirect_hosts: host suffixes a redirect may lead to, https only and without the token.
+        rate: which limit a request (method, path below `base_url`) counts towards.
+        limit_header: answer header in which the platform names the limit it just applied, lower case; empty: none.
+        patience: with requests that are refused for now.
     """
 
     base_url: str
     token: str
     verdict: Callable[[int, Mapping[str, str], bytes], WorkError]
     redirect_hosts: tuple[str, ...] = ()
+    rate: Callable[[str, str], Rate] = _unlimited
+    limit_header: str = ""
+    patience: Patience = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +105,11 @@ class Api(Protocol):
         *,
         body: bytes | None = None,
         content_type: str = "application/json",
-    ) -> Answer: ...
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """A request that changes something: it is made once. Only a refusal that says that nothing happened (429) is
+        followed by another try."""
+        ...
 
     def stream(
         self, path: str, params: Mapping[str, str | int] | None = None
@@ -130,6 +173,27 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """One page of what stands in a request queue, in the platform's order. It may be empty without being the last.
+
+    Attributes:
+        lines: the requests as JSON Lines as the platform wrote them, each followed by one newline.
+        count: requests in `lines`.
+        after: continues the list; None at its end.
+        at: the platform's clock when it answered, Unix seconds.
+    """
+
+    lines: bytes
+    count: int
+    after: str | None
+    at: float
+
+
+#: What of a run can be deleted at the platform.
+Leftover = Literal["dataset", "store", "run"]
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """A read ends only once the platform's counts have settled: not before `quiet` seconds after the finish, and
     given up after `timeout` seconds of waiting."""
@@ -180,6 +244,14 @@ class Source(Protocol):
         """The same of a saved task."""
         ...
 
+    async def schedule_name(self, api: Api, schedule_id: str, /) -> str:
+        """The name of a schedule; empty without an id, or when our token may not see it."""
+        ...
+
+    async def build_tags(self, api: Api, run: Run, /) -> tuple[str, ...]:
+        """The tags that name the run's build today, and the one it was asked for by; () if nobody can tell."""
+        ...
+
     async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
         """Raises TooLarge if the rows are more than `most` bytes: ask for fewer."""
         ...
@@ -189,6 +261,16 @@ class Source(Protocol):
     async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys: ...
 
     def record(self, api: Api, key: Key, /) -> AbstractAsyncContextManager[Document]: ...
+
+    async def requests(self, api: Api, queue: str, /, *, after: str | None) -> Requests: ...
+
+    async def request_count(self, api: Api, queue: str, /) -> Count:
+        """How many requests the platform counts in a queue."""
+        ...
+
+    async def delete(self, api: Api, run: Run, what: Leftover, /) -> None:
+        """Delete the run, its default dataset or its default store. What is gone already is fine."""
+        ...
 
     async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
         """The last `lines` lines of the run's log, UTF-8, each ended by a newline."""

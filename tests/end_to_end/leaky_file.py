@@ -3,18 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from config.contracts.sink import Batch, Document, Shipment, Taken, Writer
+from config.contracts.document import Document
+from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 from workers.sinks import file
 
 Config, Target, TAKES, WHOLE = file.Config, file.Target, file.TAKES, file.WHOLE
 
 
 @asynccontextmanager
-async def connect(config: file.Config, spool: Path) -> AsyncIterator["LeakySink"]:
-    async with file.connect(config, spool) as sink:
+async def connect(config: file.Config, around: Surroundings) -> AsyncIterator["LeakySink"]:
+    async with file.connect(config, around) as sink:
         yield LeakySink(sink)
 
 

@@ -60,9 +60,10 @@ class HttpApi:
         *,
         body: bytes | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        headers = {"Content-Type": content_type} if body is not None else {}
-        async with self._request(method, path, params, body=body, headers=headers) as response:
+        typed = {"Content-Type": content_type} if body is not None else {}
+        async with self._request(method, path, params, body=body, headers={**(headers or {}), **typed}) as response:
             return Answer(response.status, _lower(response.headers), await _whole(_chunks(response), None))
 
     @asynccontextmanager

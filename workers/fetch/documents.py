@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from config.contracts.document import Document
 from config.contracts.errors import NotYet, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.sink import Document
 from config.contracts.source import Api, Key, Keys, Source
 from workers.fetch.reader import settles_in
 from workers.routing.match import wants_key

@@ -29,6 +29,8 @@ def holds(when: When, run: Run) -> bool:
         (when.source, (run.source,)),
         (when.actor, _known(run.actor, run.actor_id)),
         (when.task, _known(run.task, run.task_id)),
+        (when.build, tuple(value for value in (run.build, *run.tags) if value)),
+        (when.schedule, tuple(value for value in (run.schedule, run.schedule_id) if value)),
         (when.status, (run.status,)),
         (when.origin, (run.origin,)),
     )

@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from config.contracts.document import Document
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Document, Shipment, Taken, Writer
+from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 from workers.routing.expressions import Template
 from workers.routing.paths import fenced, second, with_extension
 from workers.staging import PartFile, blocking
@@ -50,8 +51,8 @@ class Target(BaseModel, extra="forbid", frozen=True):
 
 
 @asynccontextmanager
-async def connect(config: Config, spool: Path) -> AsyncIterator["FileSink"]:
-    """`spool` is not used: parts lie beside their targets, where the rename is atomic."""
+async def connect(config: Config, around: Surroundings) -> AsyncIterator["FileSink"]:
+    """`around` is not used: parts lie beside their targets, where the rename is atomic."""
     await blocking(lambda: config.base.mkdir(parents=True, exist_ok=True))
     yield FileSink(config.base.resolve(), fsync=config.fsync)
 

@@ -30,9 +30,10 @@ from aiohttp.resolver import ThreadedResolver
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, SecretStr
 from yarl import URL
 
+from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Document, Shipment, Taken, Writer
+from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 from config.units import Duration, Size
 from workers.staging import disk_verdict
 
@@ -91,9 +92,9 @@ class Target(BaseModel, extra="forbid", frozen=True):
 
 
 @asynccontextmanager
-async def connect(config: Config, spool: Path) -> AsyncIterator["HttpSink"]:
-    """`spool` holds documents that are larger than a mebibyte while they are signed and sent."""
-    spool.mkdir(parents=True, exist_ok=True)
+async def connect(config: Config, around: Surroundings) -> AsyncIterator["HttpSink"]:
+    """The spool holds documents that are larger than a mebibyte while they are signed and sent."""
+    around.spool.mkdir(parents=True, exist_ok=True)
     session = ClientSession(
         connector=TCPConnector(resolver=_Resolver(), limit=50),
         cookie_jar=DummyCookieJar(),
@@ -102,7 +103,7 @@ async def connect(config: Config, spool: Path) -> AsyncIterator["HttpSink"]:
         trust_env=False,
     )
     async with session:
-        yield HttpSink(session, config, spool)
+        yield HttpSink(session, config, around.spool)
 
 
 class HttpSink:

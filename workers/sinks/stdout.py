@@ -9,14 +9,14 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from config.contracts.document import Document
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Document, Shipment, Taken, Writer
+from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 
 TAKES = frozenset({"items", "records", "run", "log"})
 WHOLE = False
@@ -35,7 +35,7 @@ class Target(BaseModel, extra="forbid", frozen=True):
 
 
 @asynccontextmanager
-async def connect(config: Config, spool: Path) -> AsyncIterator["StdoutSink"]:
+async def connect(config: Config, around: Surroundings) -> AsyncIterator["StdoutSink"]:
     """Nothing is opened: the process has its standard output already."""
     yield StdoutSink(config.prefix.encode())
 

@@ -27,8 +27,23 @@ class Named(msgspec.Struct):
     name: str | None = None
 
 
-class Meta(msgspec.Struct):
+class Meta(msgspec.Struct, rename="camel"):
     origin: str | None = None
+    schedule_id: str | None = None
+
+
+class RunOptions(msgspec.Struct):
+    build: str | None = None
+
+
+class TaggedBuild(msgspec.Struct, rename="camel"):
+    build_id: str | None = None
+
+
+class Builds(msgspec.Struct, rename="camel"):
+    """An Actor, as far as its tags go."""
+
+    tagged_builds: dict[str, TaggedBuild | None] | None = None
 
 
 class StorageIds(msgspec.Struct, rename="camel"):
@@ -36,6 +51,7 @@ class StorageIds(msgspec.Struct, rename="camel"):
 
     datasets: dict[str, str] | None = None
     key_value_stores: dict[str, str] | None = None
+    request_queues: dict[str, str] | None = None
 
 
 class RunFields(msgspec.Struct, rename="camel"):
@@ -48,11 +64,24 @@ class RunFields(msgspec.Struct, rename="camel"):
     meta: Meta | None = None
     default_dataset_id: str | None = None
     default_key_value_store_id: str | None = None
+    default_request_queue_id: str | None = None
+    build_id: str | None = None
+    build_number: str | None = None
+    options: RunOptions | None = None
     storage_ids: StorageIds | None = None
 
 
 class DatasetInfo(msgspec.Struct, rename="camel"):
     item_count: int
+
+
+class QueueInfo(msgspec.Struct, rename="camel"):
+    total_request_count: int
+
+
+class RequestList(msgspec.Struct, rename="camel"):
+    items: list[msgspec.Raw]
+    next_cursor: str | None = None
 
 
 class ListedKey(msgspec.Struct):
@@ -73,6 +102,20 @@ def data(answer: Answer, shape: type[T]) -> T:
         return msgspec.convert(msgspec.json.decode(answer.body)["data"], shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise odd("is not the JSON its reference promises") from None
+
+
+def raw_data(answer: Answer, shape: type[T]) -> T:
+    """The same for a shape with raw parts, which keep their text. Raises Transient."""
+    try:
+        part = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])["data"]
+        return msgspec.json.decode(part, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        raise odd("is not the JSON its reference promises") from None
+
+
+def one_line(document: bytes) -> bytes:
+    """A JSON document without line breaks, everything else as it was written."""
+    return msgspec.json.format(document, indent=-1) if b"\n" in document else document
 
 
 def number(answer: Answer, header: str) -> int:

@@ -3,17 +3,36 @@
 import fnmatch
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from config.contracts.document import Document
 from config.contracts.errors import Forbidden, NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.sink import Document
-from config.contracts.source import Api, Count, Key, Keys, Manners, Page, Settle
+from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Requests, Settle
 from config.sources.apify import door
-from config.sources.apify.answers import DatasetInfo, KeyList, Named, RunFields, StorageIds, User, data, number, odd
+from config.sources.apify.answers import (
+    Builds,
+    DatasetInfo,
+    KeyList,
+    Meta,
+    Named,
+    QueueInfo,
+    RequestList,
+    RunFields,
+    RunOptions,
+    StorageIds,
+    User,
+    data,
+    number,
+    odd,
+    one_line,
+    raw_data,
+)
 from config.sources.apify.options import Config, Webhook
 from config.sources.apify.paths import segment
 from config.sources.apify.verdict import clock, verdict
@@ -25,6 +44,8 @@ TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"})
 _BOOKKEEPING = ("INPUT*", "__*", "SDK_*", "CRAWLEE_*")
 #: Most bytes of a small JSON answer: a run, a count, a page of keys.
 _SMALL = 8 * 1024 * 1024
+#: Most bytes of a page of requests; each may bring a payload.
+_REQUESTS = 64 * 1024 * 1024
 #: Most bytes kept of a log; Apify keeps 10,485,760 characters of it (platform limits).
 _LOG = 16 * 1024 * 1024
 #: Where Apify sends webhooks from (its webhook documentation, "Webhook actions"; static addresses).
@@ -92,7 +113,7 @@ class ApifySource:
         return self._run(data(answer, RunFields), data(answer, dict[str, Any]))
 
     def _run(self, run: RunFields, fields: dict[str, Any]) -> Run:
-        storages = run.storage_ids or StorageIds()
+        storages, meta = run.storage_ids or StorageIds(), run.meta or Meta()
         finished = run.finished_at if run.status in TERMINAL else None
         return Run(
             id=run.id,
@@ -102,11 +123,14 @@ class ApifySource:
             life=finished or "",
             finished=_seconds(finished),
             account=run.user_id or "",
-            origin=(run.meta and run.meta.origin) or "",
+            origin=meta.origin or "",
+            build=run.build_number or "",
+            schedule_id=meta.schedule_id or "",
             actor_id=run.act_id or "",
             task_id=run.actor_task_id or "",
             datasets=_storages(storages.datasets, run.default_dataset_id),
             stores=_storages(storages.key_value_stores, run.default_key_value_store_id),
+            queues=_storages(storages.request_queues, run.default_request_queue_id),
             fields=fields,
         )
 
@@ -115,6 +139,28 @@ class ApifySource:
 
     async def task_name(self, api: Api, task_id: str, /) -> str:
         return await self._name(api, "actor-tasks", task_id)
+
+    async def schedule_name(self, api: Api, schedule_id: str, /) -> str:
+        if not schedule_id:
+            return ""
+        try:
+            named = data(await api.get(f"/schedules/{segment(schedule_id)}", most=_SMALL), Named)
+        except (NotFound, Forbidden):
+            return ""
+        return named.name or ""
+
+    async def build_tags(self, api: Api, run: Run, /) -> tuple[str, ...]:
+        """The tag the run asked for, and those that lead to its build by now (API reference, Actor, `taggedBuilds`)."""
+        fields = msgspec.convert(run.fields, RunFields)
+        asked = (fields.options or RunOptions()).build
+        tags = [asked] if asked and asked != run.build else []
+        try:
+            actor = data(await api.get(f"/actors/{segment(run.actor_id)}", most=_SMALL), Builds)
+        except (NotFound, Forbidden):
+            return tuple(tags)
+        tagged = actor.tagged_builds or {}
+        tags += [tag for tag, build in tagged.items() if build and build.build_id and build.build_id == fields.build_id]
+        return tuple(dict.fromkeys(tags))
 
     async def _name(self, api: Api, collection: str, thing: str) -> str:
         """A thing that is gone or that the token may not see has no name; a token that is refused does not make one
@@ -175,6 +221,34 @@ class ApifySource:
                 size=key.size,
                 chunks=answer.chunks,
             )
+
+    async def requests(self, api: Api, queue: str, /, *, after: str | None) -> Requests:
+        params: dict[str, str | int] = {"limit": 1000, **({"cursor": after} if after else {})}
+        answer = await api.get(f"/request-queues/{segment(queue)}/requests", params, most=_REQUESTS)
+        page = raw_data(answer, RequestList)
+        lines = [one_line(bytes(request)) for request in page.items]
+        return Requests(
+            lines=b"".join(line + b"\n" for line in lines),
+            count=len(lines),
+            after=page.next_cursor,
+            at=clock(answer.headers),
+        )
+
+    async def request_count(self, api: Api, queue: str, /) -> Count:
+        answer = await api.get(f"/request-queues/{segment(queue)}", most=_SMALL)
+        return Count(rows=data(answer, QueueInfo).total_request_count, at=clock(answer.headers))
+
+    async def delete(self, api: Api, run: Run, what: Leftover, /) -> None:
+        """Delete run, Delete dataset, Delete store: only finished runs, only by who started them (API reference)."""
+        paths = {
+            "run": ("/actor-runs/", run.id),
+            "dataset": ("/datasets/", run.datasets.get("default", "")),
+            "store": ("/key-value-stores/", run.stores.get("default", "")),
+        }
+        collection, ident = paths[what]
+        if ident:
+            with suppress(NotFound):
+                await api.send("DELETE", f"{collection}{segment(ident)}")
 
     async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
         kept: deque[bytes] = deque()

@@ -16,5 +16,5 @@ class Target(BaseModel):
 TAKES = frozenset({"items", "sounds"})
 
 
-def connect(config: Any, spool: Any, /) -> Any:
+def connect(config: Any, around: Any, /) -> Any:
     raise NotImplementedError

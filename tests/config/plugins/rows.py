@@ -15,5 +15,5 @@ class Target(Config):
     text: str = ""
 
 
-def connect(config: Any, spool: Any, /) -> Any:
+def connect(config: Any, around: Any, /) -> Any:
     raise NotImplementedError

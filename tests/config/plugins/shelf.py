@@ -35,5 +35,5 @@ class Target(Options):
     depth: int = 1
 
 
-def connect(config: Any, spool: Any, /) -> Any:
+def connect(config: Any, around: Any, /) -> Any:
     raise NotImplementedError

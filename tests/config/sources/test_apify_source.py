@@ -54,6 +54,7 @@ async def test_a_finished_run_is_told_in_our_words(platform: Scripted) -> None:
         actor_id="HDSasDasz78YcAPEB",
         datasets={"default": "wmKPijuyDnPZAPRMk", "categories": "otherDataset"},
         stores={"default": "eJNzqsbPiopwJcgGQ"},
+        queues={"default": "FL35cSF7jrxr3BY39"},
         fields=RUN,
     )
 

@@ -5,8 +5,9 @@ import hashlib
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from config.contracts.sink import Document, Shipment, Sink
-from tests.workers.sinks.shipments import shipment
+from config.contracts.document import Document
+from config.contracts.sink import Shipment, Sink
+from tests.workers.sinks.shipments import around, shipment
 from workers.routing.expressions import Template
 from workers.sinks import file
 
@@ -31,7 +32,7 @@ class Folder:
 
 
 def opened(base: Path, spool: Path) -> AbstractAsyncContextManager[Sink]:
-    return file.connect(file.Config(base=base), spool)
+    return file.connect(file.Config(base=base), around(spool))
 
 
 def at(path: str) -> file.Target:

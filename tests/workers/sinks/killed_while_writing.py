@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 from tests.workers.sinks.contract import THREE
-from tests.workers.sinks.shipments import batches, shipment
+from tests.workers.sinks.shipments import around, batches, shipment
 from workers.sinks import file
 
 
 async def die(base: Path) -> None:
     first, second, _ = batches(*THREE)
     async with (
-        file.connect(file.Config(base=base), base) as sink,
+        file.connect(file.Config(base=base), around(base)) as sink,
         sink.open(shipment(file.Target()), None) as writer,
     ):
         taken = await writer.items(first)

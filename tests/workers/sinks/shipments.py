@@ -1,13 +1,25 @@
 """Runs, deliveries, batches and documents for sinks to take."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from config.contracts.delivery import Delivery, delivery_id
+from config.contracts.document import Document
 from config.contracts.run import Run
-from config.contracts.sink import Batch, Document, Shipment
+from config.contracts.sink import Batch, Shipment, Surroundings
+from config.contracts.source import Api, Source
+
+
+def around(spool: Path) -> Surroundings:
+    """What a worker lends, without a source."""
+
+    def no_source(name: str) -> tuple[Source, Api]:
+        raise KeyError(name)
+
+    return Surroundings(spool, no_source)
 
 
 def shipment(

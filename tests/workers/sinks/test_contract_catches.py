@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from config.contracts.sink import Batch, Document, Shipment, Sink, Taken, Writer
+from config.contracts.document import Document
+from config.contracts.sink import Batch, Shipment, Sink, Taken, Writer
 from tests.workers.sinks.contract import Connect, FarSide, SinkContract
 from tests.workers.sinks.far_server import far_server
+from tests.workers.sinks.shipments import around
 from workers.sinks import http
 
 
@@ -150,7 +152,7 @@ async def test_the_contract_goes_red_when_the_attempt_is_in_the_key(
     async with far_server() as server:
 
         def connect() -> AbstractAsyncContextManager[Sink]:
-            return http.connect(http.Config.model_validate({"url": server.url}), tmp_path)
+            return http.connect(http.Config.model_validate({"url": server.url}), around(tmp_path))
 
         with pytest.raises(AssertionError):
             await TestWithoutFault().test_a_second_try_from_the_start_does_not_double(connect, server)

@@ -21,7 +21,7 @@ from config.contracts.reasons import Reason
 from config.contracts.sink import Taken
 from tests.workers.sinks.contract import ALL, PNG, THREE, Connect, SinkContract, send, stored
 from tests.workers.sinks.folder import Folder, at, part_of
-from tests.workers.sinks.shipments import batches, shipment
+from tests.workers.sinks.shipments import around, batches, shipment
 from workers.sinks import file
 from workers.staging import disk_verdict
 
@@ -258,7 +258,7 @@ class TestDisk:
         assert far_side.items("r1") == ALL
 
     async def test_without_fsync_nothing_else_changes(self, far_side: Folder, tmp_path: Path) -> None:
-        async with file.connect(file.Config(base=far_side.base, fsync=False), tmp_path) as sink:
+        async with file.connect(file.Config(base=far_side.base, fsync=False), around(tmp_path)) as sink:
             await send(sink, shipment(file.Target()), batches(*THREE))
         assert far_side.items("r1") == ALL
 

@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from tests.workers.sinks.contract import Connect, FarSide, SinkContract
+from tests.workers.sinks.shipments import around
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-sink.md"
 
@@ -43,7 +44,7 @@ class TestHowTo(SinkContract):
 
     @pytest.fixture
     def connect(self, far_side: Folder, tmp_path: Path) -> Connect:
-        return lambda: CHUNKS.connect(CHUNKS.Config(folder=far_side.base), tmp_path)
+        return lambda: CHUNKS.connect(CHUNKS.Config(folder=far_side.base), around(tmp_path))
 
     async def test_takes_documents_as_they_are(self, connect: Connect, far_side: FarSide) -> None:
         """It takes none, and says so."""

@@ -17,12 +17,13 @@ from aiohttp.resolver import ThreadedResolver
 from pydantic import ValidationError
 from standardwebhooks import Webhook
 
+from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Document, Sink, Taken
+from config.contracts.sink import Sink, Taken
 from tests.workers.sinks.contract import ALL, PNG, THREE, Connect, SinkContract, send
 from tests.workers.sinks.far_server import FarServer, answers, far_server
-from tests.workers.sinks.shipments import batches, document, shipment
+from tests.workers.sinks.shipments import around, batches, document, shipment
 from workers.sinks import http
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
@@ -40,7 +41,7 @@ def connect(far_side: FarServer, tmp_path: Path) -> Connect:
 
 
 def opened(url: str, spool: Path, **options: Any) -> AbstractAsyncContextManager[Sink]:
-    return http.connect(http.Config(url=url, **options), spool)
+    return http.connect(http.Config(url=url, **options), around(spool))
 
 
 class TestHttp(SinkContract):

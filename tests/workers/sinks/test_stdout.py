@@ -8,11 +8,12 @@ from typing import TextIO
 
 import pytest
 
+from config.contracts.document import Document
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
-from config.contracts.sink import Document, Sink
+from config.contracts.sink import Sink
 from tests.workers.sinks.contract import ALL, PNG, Connect, FarSide, SinkContract, send
-from tests.workers.sinks.shipments import batches, document
+from tests.workers.sinks.shipments import around, batches, document
 from workers.sinks import stdout
 
 
@@ -111,4 +112,4 @@ class TestStdout(SinkContract):
 
 
 def opened(spool: Path, prefix: str = "") -> AbstractAsyncContextManager[Sink]:
-    return stdout.connect(stdout.Config(prefix=prefix), spool)
+    return stdout.connect(stdout.Config(prefix=prefix), around(spool))
