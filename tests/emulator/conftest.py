@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from aiohttp import web
 from emulator.scenarios import Scenario
 from emulator.serve import serve
 from emulator.settings import EmulatorSettings
+from tests.emulator.conformance.watching import watched
+from tests.emulator.conformance.witness import Testimony
 
 PRELUDE = """
 import json, os, signal, subprocess, sys, time, urllib.request
@@ -128,6 +130,14 @@ def write_actor(actors: Path) -> WriteActor:
         return folder
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def testimony(monkeypatch: pytest.MonkeyPatch) -> Iterator[Testimony]:
+    """Every answer of every emulator of a test is held against the platform's OpenAPI document."""
+    with watched(monkeypatch) as testimony:
+        yield testimony
+    assert testimony.wrong == []
 
 
 @pytest.fixture
