@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import accept, dataset
+from benchmarks import accept, dataset, growth
 from benchmarks.comparison import Comparison
 from benchmarks.measure import Failed
 
-BENCHES = ("accept", "dataset")
+BENCHES = ("accept", "dataset", "slow", "growth")
 
 
 def main() -> int:
@@ -53,6 +53,8 @@ async def measure(asked: argparse.Namespace) -> list[Comparison]:
     benches = {
         "accept": lambda: accept.compare(asked.repetitions, 1.0 if asked.quick else 4.0, asked.connections),
         "dataset": lambda: dataset.compare(asked.repetitions, 20_000 if asked.quick else 200_000),
+        "slow": lambda: dataset.compare_slow(asked.repetitions, 20_000 if asked.quick else 100_000),
+        "growth": lambda: growth.compare((20_000, 200_000) if asked.quick else (20_000, 200_000, 1_000_000)),
     }
     console = Console(stderr=asked.json)
     done = []

@@ -1,11 +1,11 @@
-"""A worker with everything on, and one run for it to deliver: `python -m … URL FILE FSYNC`.
+"""A worker with everything on, and one run for it to deliver: `python -m … URL FILE [--no-fsync] [--clean]`.
 
 What is measured goes from the accepted event to the finished delivery: the wake-ups through arq, the run fetched and
-planned, leases, slices, one checkpoint in Valkey and one fsync of the file per batch, the receipt.
+planned, leases, slices, one checkpoint in Valkey and one fsync of the file per page, the receipt.
 """
 
+import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from benchmarks.measure import Failed
@@ -23,15 +23,15 @@ ROUTES = """
 version: 1
 sources: {{apify: {{token: a-token, api_url: "{url}"}}}}
 sinks: {{out: {{type: file, base: "{folder}", fsync: {fsync}}}}}
-routes: [{{name: all, to: [{{sink: out, path: "{name}"}}]}}]
+routes: [{{name: all, read: {{dataset: default, clean: {clean}}}, to: [{{sink: out, path: "{name}"}}]}}]
 """
 EVENT = Event(id="0" * 64, source="apify", run_id=RUN_ID, kind="ACTOR.RUN.SUCCEEDED")
 #: seconds between two looks at the delivery
 POLL = 0.01
 
 
-async def main(url: str, target: Path, fsync: str) -> None:
-    settings, table = load_settings(spool_dir=target.parent), _table(url, target, fsync)
+async def main(url: str, target: Path, *, fsync: bool, clean: bool) -> None:
+    settings, table = load_settings(spool_dir=target.parent), _table(url, target, fsync=fsync, clean=clean)
     logs.configure(settings.log_level, "json", table.secrets)
     ready = asyncio.Event()
     worker = asyncio.create_task(work(settings, table, host="127.0.0.1", port=0, ready=lambda _: ready.set()))
@@ -42,9 +42,10 @@ async def main(url: str, target: Path, fsync: str) -> None:
     await worker  # the signal that ends this process reaches it
 
 
-def _table(url: str, target: Path, fsync: str) -> routes.RouteTable:
+def _table(url: str, target: Path, **switches: bool) -> routes.RouteTable:
     path = target.with_name("runrelay.yaml")
-    path.write_text(ROUTES.format(url=url, folder=target.parent, name=target.name, fsync=fsync))
+    written = {name: str(on).lower() for name, on in switches.items()}
+    path.write_text(ROUTES.format(url=url, folder=target.parent, name=target.name, **written))
     return routes.load(path)
 
 
@@ -59,4 +60,10 @@ async def _delivered(ledger: Ledger) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+    wanted = argparse.ArgumentParser(description=__doc__)
+    wanted.add_argument("url")
+    wanted.add_argument("file", type=Path)
+    wanted.add_argument("--no-fsync", action="store_true")
+    wanted.add_argument("--clean", action="store_true")
+    asked = wanted.parse_args()
+    asyncio.run(main(asked.url, asked.file, fsync=not asked.no_fsync, clean=asked.clean))

@@ -1,8 +1,8 @@
-"""A platform with one run and one dataset, as fast as Python can serve it: `python -m benchmarks.pages ROWS`.
+"""A platform with one run and one dataset, as fast as Python can serve it: `python -m benchmarks.pages ROWS [DELAY]`.
 
 Rows are rendered once, in pages of 1,000 that repeat. It answers what is needed to deliver a run: whose token it is,
 the run, the dataset's count, and its items as `json` or `jsonl` with Apify's pagination headers. Without `limit` all
-items come in one answer. Nothing is compressed.
+items come in one answer. Nothing is compressed. DELAY: seconds before each answer.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ def item(number: int) -> str:
         "rating": round(1 + number % 41 / 10, 1),
         "images": [f"https://cdn.shop.example/{number:09d}/{view}.jpg" for view in range(4)],
         "attributes": {"material": "oak", "width": 44.5, "height": 98, "colours": ["white", "black", "natural"]},
+        "#debug": {"requestId": f"{number:015d}", "retries": 0},
         "crawledAt": "2026-11-20T09:40:12.118Z",
         "description": "",
     }
@@ -70,14 +71,15 @@ class Dataset:
 
 
 class Platform:
-    def __init__(self, rows: int) -> None:
-        self.dataset = Dataset(rows)
+    def __init__(self, rows: int, delay: float) -> None:
+        self.dataset, self.delay = Dataset(rows), delay
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until the other side hangs up."""
         try:
             while True:
                 target = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1].decode()
+                await asyncio.sleep(self.delay)
                 for part in self.parts(target):
                     writer.write(part)
                     await writer.drain()
@@ -122,12 +124,12 @@ def head(kind: str, length: int, more: Sequence[str] = ()) -> bytes:
     return "\r\n".join([*lines, *more, "", ""]).encode()
 
 
-async def main(rows: int) -> None:
-    server = await asyncio.start_server(Platform(rows).answer, "127.0.0.1", 0)
+async def main(rows: int, delay: float) -> None:
+    server = await asyncio.start_server(Platform(rows, delay).answer, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))

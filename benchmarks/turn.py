@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -11,10 +11,13 @@ def say(word: str) -> None:
 
 
 @asynccontextmanager
-async def my_turn() -> AsyncIterator[None]:
-    """The block is what is measured. Afterwards the process waits until its stdin ends or it is stopped."""
+async def my_turn(facts: Callable[[], str] = str) -> AsyncIterator[None]:
+    """The block is what is measured. Afterwards the process waits until its stdin ends or it is stopped.
+
+    `facts`: what else to say when it is done.
+    """
     say("ready")
     await asyncio.to_thread(sys.stdin.readline)
     yield
-    say("done")
+    say(f"done {facts()}")
     await asyncio.to_thread(sys.stdin.readline)

@@ -88,6 +88,7 @@ class Assembly:
         config = self.check.model(module.Config, path, options, _keys(SinkShape))
         if config is not None:
             self.warn_of_secrets(config, path)
+            self.source_exists(getattr(config, "source", None), (*path, "source"))
             self.specs[name] = SinkSpec(name, kind, config, module)
 
     def plugin(self, package: str, group: str, kind: Any, path: KeyPath) -> ModuleType | None:
@@ -155,9 +156,11 @@ class Assembly:
             self.warn_of_secrets(own, path)
         if shape is None or module is None or own is None or read is None:
             return None
-        send = self.send(shape, module, read, path, prefer_run=prefer_run)
+        per = getattr(own, "per", None)
+        send = self.send(shape, module, read, path, prefer_run=prefer_run or per == "run")
         if send is None:
             return None
+        self.fits_per(send, per, own, path)
         if send == "items":
             self.path_names_dataset(read, own, path)
             self.path_names_no_record(own, path)
@@ -196,6 +199,16 @@ class Assembly:
         elif send != "run" and send not in read.streams:
             self.check.say(f"this route reads no {send}: add `{_READ_LINES[send]}` to its `read:`", path)
 
+    def fits_per(self, send: Send, per: str | None, options: Any, path: KeyPath) -> None:
+        """A run has neither batches nor items; what goes per run gets no items either."""
+        if send == "items" and per == "run":
+            self.check.say("`per: run` gets the run and no items: leave out `send`", (*path, "send"))
+        if send == "run" and per in {"batch", "item"}:
+            self.check.say(f"a run has no {per}: leave out `per`", (*path, "per"))
+        told = {"items", "batch"} & getattr(getattr(options, "input", None), "roots", frozenset[str]())
+        if send == "run" and told:
+            self.check.say(f"`{min(told)}` has no meaning with `send: run`", (*path, "input"))
+
     def path_names_dataset(self, read: Read, options: Any, path: KeyPath) -> None:
         template = getattr(options, "path", None)
         several = len(read.dataset) > 1 or any("*" in alias for alias in read.dataset)
@@ -216,16 +229,18 @@ class Assembly:
 
     def sources_named(self, path: KeyPath) -> None:
         """Sources that a `when` at `path` names must exist."""
-        known = self.check.block(("sources",))
-        if not known:
-            return
         for below in ((*path, "when"), (*path, "when", "not")):
             named = self.check.block(below).get("source", [])
             for index, source in enumerate(named if isinstance(named, list) else [named]):
-                if isinstance(source, str) and "*" not in source and source not in known:
-                    where = (*below, "source", index) if isinstance(named, list) else (*below, "source")
-                    others = f"{guess(source, known)}defined are {', '.join(known)}"
-                    self.check.say(f"no source `{source}` is defined: {others}", where)
+                if "*" not in str(source):
+                    self.source_exists(source, (*below, "source", index)[: None if isinstance(named, list) else -1])
+
+    def source_exists(self, source: Any, path: KeyPath) -> None:
+        """A route that is restored knows no sources: then there is nothing to hold the name against."""
+        known = self.check.block(("sources",))
+        if known and isinstance(source, str) and source not in known:
+            others = f"{guess(source, known)}defined are {', '.join(known)}"
+            self.check.say(f"no source `{source}` is defined: {others}", path)
 
     def names(self, path: KeyPath) -> list[str]:
         """The keys of the blocks in the block at `path`, each held against the pattern for names."""

@@ -4,7 +4,7 @@ namespace. No hash tags: arq's own keys cannot have them, and Redis Cluster is o
 from dataclasses import dataclass
 from typing import Literal
 
-RecordKind = Literal["ev", "dl"]
+RecordKind = Literal["ev", "dl", "af"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,14 @@ class Keys:
     |---|---|---|
     | `<ns>:ev:<id>` | hash | one event |
     | `<ns>:dl:<id>` | hash | one delivery |
-    | `<ns>:due` | zset | every record that is not final, `ev:<id>` or `dl:<id>`, by the ms it is overdue at |
+    | `<ns>:af:<id>` | hash | what is deleted at the platform after a run was delivered |
+    | `<ns>:due` | zset | `<kind>:<id>` of every record that is not final, by the ms it is overdue at |
     | `<ns>:lease:<id>` | string | fencing token of whoever works on it, with a time to live |
     | `<ns>:seen:<id>` | string | an event that was accepted, for 72 h |
     | `<ns>:cfg:<sha>` | string | a route's document |
     | `<ns>:events`, `<ns>:deliveries` | zset | ids by time of birth, for lists |
-    | `<ns>:dead` | zset | `ev:<id>` and `dl:<id>` that ended dead, by time of death |
-    | `<ns>:run:<source>:<run>` | set | `ev:<id>` and `dl:<id>` of a run |
+    | `<ns>:dead` | zset | `<kind>:<id>` of what ended dead, by time of death |
+    | `<ns>:run:<source>:<run>` | set | `<kind>:<id>` of everything about a run |
     | `<ns>:queue` | zset | arq's queue of wake-ups |
     """
 

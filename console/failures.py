@@ -1,6 +1,10 @@
 """What a command says when it cannot do what it was asked."""
 
-from config.contracts.errors import RunrelayError
+import re
+
+from config.contracts.errors import RunrelayError, WorkError
+
+_STATUS = re.compile(r"HTTP (\d{3}) ")
 
 
 class CommandFailed(RunrelayError):
@@ -15,3 +19,9 @@ class CommandFailed(RunrelayError):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def status_of(error: WorkError) -> int:
+    """The status of the answer the platform refused us with, as the detail begins; 0 if it gave none."""
+    found = _STATUS.match(error.detail)
+    return int(found[1]) if found else 0

@@ -1,11 +1,11 @@
 """Finding a record by what a person knows of it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from console.failures import CommandFailed
 from workers.ledger.ledger import Ledger
-from workers.ledger.records import DeliveryRecord, EventRecord
+from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
 
 #: Fewest characters of an id that name it.
 SHORTEST = 8
@@ -19,6 +19,7 @@ class Found:
 
     events: list[EventRecord]
     deliveries: list[DeliveryRecord]
+    afters: list[AfterRecord] = field(default_factory=list)
 
 
 async def find(ledger: Ledger, id: str) -> Found:
@@ -32,7 +33,8 @@ async def find(ledger: Ledger, id: str) -> Found:
     if found is None:
         hint = f"give an event's or delivery's id ({SHORTEST} characters of it or more) or a run's: `runrelay runs`"
         raise CommandFailed("not_found", f"the ledger knows no {id!r}: {hint}")
-    return found
+    afters = {after.after.id: after for event in found.events if (after := await ledger.after_of(event))}
+    return replace(found, afters=list(afters.values()))
 
 
 async def _by_record(ledger: Ledger, prefix: str) -> Found | None:

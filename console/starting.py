@@ -2,12 +2,14 @@
 
 import asyncio
 import ipaddress
+import math
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,21 +18,25 @@ from aiohttp import ClientConnectorError
 
 from config.contracts.errors import Transient, WorkError
 from config.contracts.event import Event, digest, event_id
+from config.contracts.source import Api
 from config.queue import Accepted, Duplicate, QueueUnavailable, RunQueue
 from config.routes import RouteTable
 from config.settings import Settings
-from config.sources.apify import ApifySource
-from config.sources.apify.starting import RunOptions, announcement, look, start, started_within
+from config.sources.apify import ApifySource, runs
+from config.sources.apify.starting import RunOptions, announcement, start, started_within
+from config.sources.apify.telling import TERMINAL, UNDER_WAY
 from config.sources.apify.webhooks import AdHocWebhook, pointing_at
-from console.failures import CommandFailed
+from console.failures import CommandFailed, status_of
 from workers.fetch.api import HttpApi, open_session
 
-#: Run statuses that are not final (Apify API, ActorJobStatus).
-UNDER_WAY = frozenset({"READY", "RUNNING", "TIMING-OUT", "ABORTING"})
 #: Seconds of one long poll: short enough to see how the run goes on.
 _POLL = 5
+#: Seconds between two looks, should the platform answer at once.
+_BREATH = 0.25
 #: Seconds between looks at a platform in trouble.
 _PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
+#: Answers after which nothing has started. 408 is none of them: it says how long somebody waited.
+_REFUSED = frozenset(range(400, 500)) - {408}
 _SET_PUBLIC_URL = (
     "set RUNRELAY_PUBLIC_URL to the address the platform reaches the receiver at, such as https://hooks.example.com; "
     "`runrelay call` needs none"
@@ -75,7 +81,7 @@ def door_of(settings: Settings, source: ApifySource) -> AdHocWebhook:
     Raises CommandFailed if the platform could never reach us.
     """
     base = base_of(settings)
-    if _is_loopback(base) and not _is_loopback(source.manners.base_url):
+    if is_loopback(base) and not is_loopback(source.manners.base_url):
         message = f"the platform cannot reach {urlsplit(base).hostname}: {_SET_PUBLIC_URL}"
         raise CommandFailed("public_url_loopback", message)
     if not source.secret:
@@ -85,7 +91,8 @@ def door_of(settings: Settings, source: ApifySource) -> AdHocWebhook:
     return pointing_at(f"{base}/webhooks/{source.name}", source.secret, idempotency_key=key)
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own, and nobody else's to reach."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -94,12 +101,14 @@ def _is_loopback(url: str) -> bool:
 
 
 @asynccontextmanager
-async def api_of(source: ApifySource) -> AsyncIterator[HttpApi]:
+async def api_of(source: ApifySource, *, token: bool = True) -> AsyncIterator[HttpApi]:
+    """The platform; without `token` as somebody sees it who knows ids and nothing else."""
+    manners = source.manners if token else replace(source.manners, token="")
     async with open_session() as session:
-        yield HttpApi(session, source.manners)
+        yield HttpApi(session, manners)
 
 
-async def start_once(api: HttpApi, wish: Wish, webhooks: list[AdHocWebhook]) -> dict[str, Any]:
+async def start_once(api: Api, wish: Wish, webhooks: list[AdHocWebhook]) -> dict[str, Any]:
     """The run. Raises CommandFailed with what is known when the answer was lost, and any other verdict as it is."""
     began = time.monotonic()
     try:
@@ -112,40 +121,50 @@ async def start_once(api: HttpApi, wish: Wish, webhooks: list[AdHocWebhook]) -> 
             webhooks=webhooks,
         )
     except Transient as lost:
-        if isinstance(lost.__cause__, ClientConnectorError):
-            raise  # it was never asked
+        never_asked = isinstance(lost.__cause__, ClientConnectorError)
+        if never_asked or status_of(lost) in _REFUSED:
+            raise
         raise CommandFailed("start_unknown", await _what_is_known(api, wish.actor, began, lost)) from lost
 
 
-async def _what_is_known(api: HttpApi, actor: str, began: float, lost: Transient) -> str:
+async def _what_is_known(api: Api, actor: str, began: float, lost: Transient) -> str:
     said = f"the platform did not confirm the start ({lost.detail}); it is not repeated, because it may have happened"
     try:
-        runs = await started_within(api, actor, time.monotonic() - began)
+        found = await started_within(api, actor, time.monotonic() - began)
     except WorkError:
         return f"{said}, and the platform cannot be asked: look at the Actor's runs before you start it again"
-    if not runs:
+    if not found:
         return f"{said}. No run of {actor} has started since: start it again if that is still so in a minute"
-    found = ", ".join(f"{run['id']} ({run['status']})" for run in runs)
-    return f"{said}. Started since, by whomever: {found}"
+    named = ", ".join(f"{run['id']} ({run['status']})" for run in found)
+    return f"{said}. Started since, by whomever: {named}"
 
 
-async def followed(api: HttpApi, run: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """The run until it has ended, at every change we hear of. Raises Transient if the platform stays away."""
-    while True:
+def has_ended(run: Mapping[str, Any]) -> bool:
+    """Whether a run object says so, by a status we know or by the time of its end."""
+    status = run.get("status")
+    return status in TERMINAL or (status not in UNDER_WAY and bool(run.get("finishedAt")))
+
+
+async def followed(api: Api, run: dict[str, Any], seconds: float = math.inf) -> AsyncIterator[dict[str, Any]]:
+    """The run now, and after each look at it until it has ended or the time is over. Raises Transient if the platform
+    stays away."""
+    over = time.monotonic() + seconds
+    yield run
+    while not has_ended(run) and (left := over - time.monotonic()) > 0:
+        await asyncio.sleep(_BREATH)
+        run = await _looked(api, run["id"], left)
         yield run
-        if run["status"] not in UNDER_WAY:
-            return
-        run = await _looked(api, run["id"])
 
 
-async def _looked(api: HttpApi, run_id: str) -> dict[str, Any]:
-    """The run after a long poll; trouble on the way is waited out, for minutes."""
-    for pause in _PAUSES:
+async def _looked(api: Api, run_id: str, left: float) -> dict[str, Any]:
+    """The run after a long poll; trouble on the way is waited out, for minutes if there is so much time."""
+    wait = min(max(left, 1), _POLL)
+    for pause in takewhile(lambda pause: pause < left, _PAUSES):
         try:
-            return await look(api, run_id, wait=_POLL)
+            return await runs.get(api, run_id, wait=wait)
         except Transient as trouble:
-            await asyncio.sleep(max(pause, trouble.retry_after or 0.0))
-    return await look(api, run_id)
+            await asyncio.sleep(min(max(pause, trouble.retry_after or 0.0), left))
+    return await runs.get(api, run_id, wait=wait)
 
 
 async def inbox_answers(settings: Settings) -> None:

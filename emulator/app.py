@@ -10,13 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Mount, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.api import actors, datasets, logs, queues, runs, stores, webhooks
+from emulator import distortions, events
+from emulator.api import actors, admin, builds, datasets, missing, queues, runs, stores, tasks, users, webhooks
 from emulator.api.call import error_answer, routes
 from emulator.errors import ApiError
+from emulator.limits import Limits
 from emulator.platform import Platform
-from emulator.scenarios import Delay, Duplicate, Lose, Scenario
+from emulator.scenarios import Duplicate, Lose, Overtaken, Scenario
 from emulator.settings import EmulatorSettings
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE"}
@@ -39,21 +42,34 @@ def create_app(settings: EmulatorSettings) -> Starlette:
 
     endpoints = [
         *actors.endpoints(),
+        *builds.endpoints(),
+        *tasks.endpoints(),
         *runs.endpoints(),
-        *logs.standalone(runs.by_id),
+        *users.endpoints(),
         *datasets.standalone(),
         *stores.standalone(),
         *queues.standalone(),
         *webhooks.endpoints(),
+        *admin.endpoints(),
+        *missing.endpoints(),
     ]
     app = Starlette(
-        routes=routes(platform, endpoints),
+        routes=[
+            *routes(platform, endpoints),
+            Mount(distortions.SIGNED_PATH, Signed()),
+            WebSocketRoute(events.PATH, platform.events.serve),
+        ],
         lifespan=lifespan,
-        middleware=[Middleware(Faults, scenario=settings.scenario), Middleware(Door)],
+        middleware=[
+            Middleware(Faults, scenario=settings.scenario),
+            Middleware(Limits, share=settings.rate_limits),
+            Middleware(Door),
+        ],
         exception_handlers={ApiError: _api_error, HTTPException: _no_such_page, Exception: _bug},
     )
     app.router.redirect_slashes = False
     app.state.platform = platform
+    app.state.signed = {}
     return app
 
 
@@ -65,12 +81,19 @@ class Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         action = None
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not scope["path"].startswith("/emulator/"):
             action = self._scenario.take(f"{scope['method']} {scope['path']}")
-        if action is None or isinstance(action, Lose | Duplicate | Delay):
+        if action is None or isinstance(action, Lose | Duplicate | Overtaken):
             await self._app(scope, receive, send)
         else:
             await action(self._app, scope, receive, send)
+
+
+class Signed:
+    """The places that redirected readers of records are sent to."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await distortions.follow_signed(scope, receive, send, Door(scope["app"].router))
 
 
 class Door:
@@ -85,7 +108,7 @@ class Door:
             if method in _METHODS:
                 scope = {**scope, "method": method}
             raw = scope.get("raw_path") or b""
-            if raw.startswith((b"/v2/acts/", b"/v2/actors/")) and b"%2f" in raw.lower():
+            if raw.startswith((b"/v2/acts/", b"/v2/actors/", b"/v2/actor-tasks/")) and b"%2f" in raw.lower():
                 scope = {**scope, "path": unquote(raw.decode("latin-1").replace("%2f", "~").replace("%2F", "~"))}
         await self._app(scope, receive, send)
 

@@ -5,17 +5,19 @@ minutes. A dispatch that is still active when the emulator stops goes on when it
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import aiohttp
 import msgspec
 
+from emulator.access import Access
 from emulator.documents import Document, Documents, Filter
-from emulator.scenarios import Delay, Duplicate, Lose
-from emulator.settings import EmulatorSettings
-from emulator.stamps import new_id, stamp
+from emulator.scenarios import Delay, Duplicate, Lose, Overtaken, Replace
+from emulator.settings import DispatchCall, EmulatorSettings
+from emulator.stamps import millis_between, new_id, stamp
 from emulator.templates import DEFAULT_PAYLOAD, TemplateError, render
 from emulator.webhooks import Webhooks
 
@@ -44,11 +46,14 @@ class Dispatches:
         documents: Documents,
         webhooks: Webhooks,
         settings: EmulatorSettings,
+        access: Access,
         present: Callable[[Document], Document],
     ) -> None:
         self._documents, self._webhooks, self._settings, self._present = documents, webhooks, settings, present
+        self._access = access
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
+        self._next_end = asyncio.Event()
 
     async def start(self) -> None:
         """Open the client and take up what an earlier process left active."""
@@ -108,28 +113,41 @@ class Dispatches:
 
     async def _deliver(self, dispatch: Document) -> None:
         fault = self._settings.scenario.take(f"WEBHOOK {dispatch['eventType']}")
-        if isinstance(fault, Lose) or "error" in dispatch["_request"]:
+        if isinstance(fault, Lose):
+            self._finish(dispatch, "FAILED")
+            return
+        if problem := dispatch["_request"].get("error"):
+            now = stamp()
+            unsent = {"startedAt": now, "finishedAt": now, "responseStatus": None, "responseBody": None}
+            self._tell(dispatch, {**unsent, "errorMessage": f"The webhook was not sent: {problem}"}, None)
             self._finish(dispatch, "FAILED")
             return
         if isinstance(fault, Delay):
             await asyncio.sleep(fault.seconds)
+        if isinstance(fault, Overtaken):
+            await self._next_end.wait()
+        if isinstance(fault, Replace):
+            request = dispatch["_request"]
+            request["body"] = fault.within(request["body"].encode()).decode()
         self._finish(dispatch, "SUCCEEDED" if await self._attempts(dispatch) else "FAILED")
         for _ in range(fault.copies if isinstance(fault, Duplicate) else 0):
-            await self._call(dispatch)
+            await self._call(dispatch, None)
 
     async def _attempts(self, dispatch: Document) -> bool:
         retries = 0 if dispatch["_request"]["doNotRetry"] else RETRIES
         for attempt in range(len(dispatch["calls"]), retries + 1):
-            if await self._call(dispatch):
+            pause = self._delay(attempt) if attempt < retries else None
+            if await self._call(dispatch, pause):
                 return True
-            if attempt < retries:
-                await asyncio.sleep(self._delay(attempt))
+            if pause is not None:
+                await asyncio.sleep(pause)
         return False
 
     def _delay(self, attempt: int) -> float:
         return FIRST_DELAY_SECONDS * float(2**attempt) * self._settings.clock_factor
 
-    async def _call(self, dispatch: Document) -> bool:
+    async def _call(self, dispatch: Document, pause: float | None) -> bool:
+        """Whether it was taken; if not, the next try comes after `pause` seconds, None for never."""
         call: Document = {"startedAt": stamp(), "finishedAt": None, "errorMessage": None}
         call |= {"responseStatus": None, "responseBody": None}
         try:
@@ -137,28 +155,61 @@ class Dispatches:
             call |= {"responseStatus": status, "responseBody": body}
             if not 200 <= status < 300:
                 call["errorMessage"] = f"Webhook request got the status code {status}"
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except TimeoutError:
+            call["errorMessage"] = "Webhook request timed out"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             call["errorMessage"] = f"Webhook request failed: {str(error) or type(error).__name__}"
         call["finishedAt"] = stamp()
         dispatch["calls"].append(call)
         self._documents.save("dispatch", dispatch)
+        self._tell(dispatch, call, pause)
         return call["errorMessage"] is None
+
+    def _tell(self, dispatch: Document, call: Document, pause: float | None) -> None:
+        if on_dispatch := self._settings.on_dispatch:
+            failed = call["errorMessage"] is not None
+            on_dispatch(
+                DispatchCall(
+                    event=dispatch["eventType"],
+                    url=dispatch["_request"]["url"],
+                    status=call["responseStatus"],
+                    millis=millis_between(call["startedAt"], call["finishedAt"]),
+                    error=call["errorMessage"],
+                    answer=call["responseBody"] or "",
+                    next_try=pause if failed else None,
+                )
+            )
 
     async def _post(self, request: Document) -> tuple[int, str]:
         assert self._session, "start() opens it"
         seconds = max(CALL_TIMEOUT_SECONDS * self._settings.clock_factor, _SHORTEST_TIMEOUT_SECONDS)
-        async with self._session.post(
-            request["url"],
-            data=request["body"].encode(),
-            headers=request["headers"],
-            allow_redirects=False,
-            ssl=not request["ignoreSslErrors"],
-            timeout=aiohttp.ClientTimeout(total=seconds),
-        ) as response:
-            body = await response.content.read(_KEPT_BODY)
-            return response.status, body.decode("utf-8", "replace")
+        with self._authority(request) as authority:
+            async with self._session.post(
+                request["url"],
+                data=request["body"].encode(),
+                headers=authority | request["headers"],
+                allow_redirects=False,
+                ssl=not request["ignoreSslErrors"],
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
+                body = await response.content.read(_KEPT_BODY)
+                return response.status, body.decode("utf-8", "replace")
+
+    @contextlib.contextmanager
+    def _authority(self, request: Document) -> Iterator[dict[str, str]]:
+        """A token for the one call, if it goes to the emulator's own API; Apify adds one to calls of its API too."""
+        if not request["url"].startswith(f"{self._settings.base_url}/v2/"):
+            yield {}
+            return
+        token = self._access.issue(self._access.account_of(request["userId"]))
+        try:
+            yield {"Authorization": f"Bearer {token}"}
+        finally:
+            self._access.revoke(token)
 
     def _finish(self, dispatch: Document, status: str) -> None:
+        self._next_end.set()
+        self._next_end = asyncio.Event()
         dispatch["status"] = status
         self._documents.save("dispatch", dispatch)
         self._webhooks.note_dispatch(dispatch["webhookId"], status, stamp())
@@ -166,7 +217,8 @@ class Dispatches:
 
 def _rendered(webhook: Document, dispatch_id: str, values: Document) -> Document:
     """The request to send; `error` instead of headers and body when a template fails on these values."""
-    request = {"url": webhook["requestUrl"]} | {name: webhook[name] for name in ("ignoreSslErrors", "doNotRetry")}
+    request = {name: webhook[name] for name in ("userId", "ignoreSslErrors", "doNotRetry")}
+    request["url"] = webhook["requestUrl"]
     interpolate = bool(webhook["shouldInterpolateStrings"])
     try:
         body = render(webhook["payloadTemplate"] or DEFAULT_PAYLOAD, values, interpolate=interpolate)

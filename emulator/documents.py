@@ -12,9 +12,10 @@ from emulator.query import Query
 from emulator.settings import EmulatorError
 
 Document = dict[str, Any]
-Kind = Literal["run", "dataset", "store", "queue", "webhook", "dispatch"]
+Kind = Literal["run", "task", "charge", "dataset", "store", "queue", "webhook", "dispatch"]
 
 PAGE_LIMIT = 1000
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     kind TEXT NOT NULL, id TEXT NOT NULL, name TEXT, owner TEXT, created TEXT NOT NULL, body BLOB NOT NULL,
@@ -23,7 +24,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_name ON documents (kind, name) WHERE name I
 CREATE INDEX IF NOT EXISTS by_owner ON documents (kind, owner, created);
 CREATE INDEX IF NOT EXISTS by_time ON documents (kind, created);
 CREATE TABLE IF NOT EXISTS records (
-    store TEXT NOT NULL, key TEXT NOT NULL, content_type TEXT NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL,
+    store TEXT NOT NULL, key TEXT NOT NULL, content_type TEXT NOT NULL, encoding TEXT NOT NULL,
+    size INTEGER NOT NULL, file TEXT NOT NULL,
     PRIMARY KEY (store, key)) WITHOUT ROWID;
 """
 
@@ -40,10 +42,17 @@ def open_database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")  # two emulators would end each other's runs
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
-        database.executescript(_SCHEMA)
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            is_new = not database.execute("SELECT 1 FROM sqlite_master").fetchone()
+            database.executescript(f"{_SCHEMA} PRAGMA user_version={_VERSION};" if is_new else "")
+            version = _VERSION if is_new else 0
     except sqlite3.DatabaseError as error:
         database.close()
         raise EmulatorError(f"--data {path.parent} cannot be used, perhaps another emulator does: {error}.") from error
+    if version != _VERSION:
+        database.close()
+        raise EmulatorError(f"--data {path.parent} was written by another version; name another folder or delete it.")
     return database
 
 
@@ -83,6 +92,10 @@ class Documents:
         encoded = msgspec.json.encode(body)
         self._database.execute("UPDATE documents SET body=? WHERE kind=? AND id=?", (encoded, kind, body["id"]))
 
+    def reassign(self, kind: Kind, id_: str, owner: str | None) -> None:
+        """Let a document be looked up by another owner."""
+        self._database.execute("UPDATE documents SET owner=? WHERE kind=? AND id=?", (owner, kind, id_))
+
     def rename(self, kind: Kind, id_: str, name: str | None) -> None:
         """Give a document another unique name. Raises: sqlite3.IntegrityError if it is taken."""
         self._database.execute("UPDATE documents SET name=? WHERE kind=? AND id=?", (name, kind, id_))
@@ -98,6 +111,10 @@ class Documents:
     def delete(self, kind: Kind, id_: str) -> None:
         """Forget a document."""
         self._database.execute("DELETE FROM documents WHERE kind=? AND id=?", (kind, id_))
+
+    def delete_owned(self, kind: Kind, owner: str) -> None:
+        """Forget all documents that belong to this owner."""
+        self._database.execute("DELETE FROM documents WHERE kind=? AND owner=?", (kind, owner))
 
     def all(
         self, kind: Kind, where: Filter | None = None, *, desc: bool = False, limit: int = -1, offset: int = 0

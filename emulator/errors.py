@@ -39,3 +39,8 @@ def token_missing() -> ApiError:
 def token_refused() -> ApiError:
     """The request brought a token that is unknown or revoked."""
     return ApiError(401, "token-not-valid", "Authentication token is not valid.")
+
+
+def permission_denied() -> ApiError:
+    """The request's token is good, but not for this."""
+    return ApiError(403, "permission-denied", "You do not have permission to perform this action.")

@@ -1,50 +1,52 @@
 """The input of a run, checked against the Actor's input schema (Apify, "Actor input schema")."""
 
-import operator
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, cast
 
 import msgspec
+from jsonschema import Draft7Validator, ValidationError
 
 from emulator.errors import ApiError, invalid_input
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
+Json = dict[str, Any]
+
+# The words of the platform's own validator for each keyword; `{}` is the keyword's value.
+_SAYINGS = {
+    "type": "must be {}",
+    "enum": "must be equal to one of the allowed values",
+    "minimum": "must be >= {}",
+    "maximum": "must be <= {}",
+    "exclusiveMinimum": "must be > {}",
+    "exclusiveMaximum": "must be < {}",
+    "minLength": "must NOT have fewer than {} characters",
+    "maxLength": "must NOT have more than {} characters",
+    "minItems": "must NOT have fewer than {} items",
+    "maxItems": "must NOT have more than {} items",
+    "minProperties": "must NOT have fewer than {} properties",
+    "maxProperties": "must NOT have more than {} properties",
+    "uniqueItems": "must NOT have duplicate items",
+    "pattern": 'must match pattern "{}"',
 }
-_BOUNDS = (
-    ("minimum", ">=", operator.ge),
-    ("maximum", "<=", operator.le),
-    ("exclusiveMinimum", ">", operator.gt),
-    ("exclusiveMaximum", "<", operator.lt),
-)
 
 
-def checked_input(body: bytes, content_type: str, schema: dict[str, Any] | None) -> bytes:
+def checked_input(body: bytes, content_type: str, schema: Json | None) -> bytes:
     """The bytes to keep as INPUT: as sent, or with the schema's defaults filled in.
 
-    Without a schema, and for content that is not JSON, any body is kept as it is.
+    Without a schema, and for content that is not JSON, any body is kept as it is. `prefill` is for forms and fills
+    nothing here; secret fields are kept as given.
     Raises: ApiError 400 `invalid-input` that names the field.
     """
     if schema is None or not (_is_json(content_type) or not body):
         return body
     given = _decode(body)
     values = with_defaults(given, schema)
-    for name in schema.get("required", []):
-        if name not in values:
-            raise _refused(f"input.{name}", "is required")
-    properties = schema.get("properties", {})
-    for name, value in values.items():
-        if name not in properties and schema.get("additionalProperties") is False:
-            raise _refused(f"input.{name}", "is not allowed")
-        _check(f"input.{name}", value, properties.get(name, {}))
+    if error := _first_error(values, schema):
+        raise _refused(error)
     return body if values == given and body.strip() not in {b"", b"null"} else msgspec.json.encode(values)
 
 
-def with_defaults(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(given: Json, schema: Json) -> Json:
     """The input plus the default of every field it leaves out."""
     properties = schema.get("properties", {})
     defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
@@ -55,30 +57,65 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-def _decode(body: bytes) -> dict[str, Any]:
+def _decode(body: bytes) -> Json:
     try:
-        return msgspec.json.decode(body or b"null", type=dict[str, Any] | None) or {}
+        return msgspec.json.decode(body or b"null", type=Json | None) or {}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise invalid_input("Input is not valid: The input JSON must be an object.") from None
 
 
-def _check(path: str, value: Any, field: dict[str, Any]) -> None:
-    if value is None and field.get("nullable"):
-        return
-    kind = field.get("type")
-    if kind in _TYPES and not _has_type(value, kind):
-        raise _refused(path, f"must be {kind}")
-    if "enum" in field and value not in field["enum"]:
-        raise _refused(path, "must be equal to one of the allowed values")
-    if isinstance(value, int | float):
-        for keyword, sign, holds in _BOUNDS:
-            if keyword in field and not holds(value, field[keyword]):
-                raise _refused(path, f"must be {sign} {field[keyword]}")
+def _first_error(values: Json, schema: Json) -> ValidationError | None:
+    """The error to tell: a field that is missing, else the first by name."""
+    try:
+        errors = list(Draft7Validator(_plain(schema)).iter_errors(values))
+    except re.error as error:
+        raise invalid_input(f"The Actor's input schema has a pattern that cannot be used here: {error}.") from None
+    return min(errors, key=lambda error: (error.validator != "required", _path(error)), default=None)
 
 
-def _refused(path: str, why: str) -> ApiError:
-    return invalid_input(f"Input is not valid: Field {path} {why}")
+def _plain(schema: Json) -> Json:
+    """The schema as JSON Schema: `nullable` is the platform's own word."""
+    plain = {**schema, "properties": {name: _plain(field) for name, field in schema.get("properties", {}).items()}}
+    if isinstance(schema.get("items"), dict):
+        plain["items"] = _plain(schema["items"])
+    if schema.get("nullable") and isinstance(schema.get("type"), str):
+        plain["type"] = [schema["type"], "null"]
+    if schema.get("nullable") and "enum" in schema:
+        plain["enum"] = [*schema["enum"], None]
+    return plain
 
 
-def _has_type(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+def _refused(error: ValidationError) -> ApiError:
+    field, why = _path(error), _why(error)
+    if naming := _OF_A_FIELD.get(str(error.validator)):
+        name, why = naming
+        field = f"{field}.{name(cast(Json, error.instance), cast(Json, error.schema))}"
+    return invalid_input(f"Input is not valid: Field {field} {why}")
+
+
+def _path(error: ValidationError) -> str:
+    return ".".join(["input", *map(str, error.absolute_path)])
+
+
+def _why(error: ValidationError) -> str:
+    value = error.validator_value
+    saying = _SAYINGS.get(str(error.validator), "")
+    if not saying:
+        return str(error.message)
+    words = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return saying.format(words)
+
+
+def _missing(given: Json, schema: Json) -> str:
+    return str(next(name for name in schema["required"] if name not in given))
+
+
+def _extra(given: Json, schema: Json) -> str:
+    return str(next(name for name in given if name not in schema["properties"]))
+
+
+# Errors of an object that are told of one of its fields.
+_OF_A_FIELD: dict[str, tuple[Callable[[Json, Json], str], str]] = {
+    "required": (_missing, "is required"),
+    "additionalProperties": (_extra, "is not allowed"),
+}

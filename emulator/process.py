@@ -5,13 +5,30 @@ import contextlib
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.programs import Program
 from emulator.runlog import RunLog
 
+KILLED = 128 + signal.SIGKILL
 _GUARD = Path(__file__).parent / "guard.py"
 _DRAIN_SECONDS = 2.0  # for output that a process outside the group could still write
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended.
+
+    Attributes:
+        code: its exit code, or 128 + n after signal n.
+        status: what the run is to end with; None goes by the code. Only scripts say it.
+        message: the status message of the run; None leaves it to the platform. Only scripts say it.
+    """
+
+    code: int
+    status: str | None = None
+    message: str | None = None
 
 
 class _Output(asyncio.Protocol):
@@ -57,14 +74,19 @@ class ActorProcess:
         pipe, output = await loop.connect_read_pipe(lambda: _Output(log), os.fdopen(read_end, "rb", 0))
         return cls(process, pipe, output)
 
-    async def wait(self) -> int:
-        """Wait for the end: the exit code, or 128 + n after signal n. All output is in the log by then."""
+    @property
+    def group(self) -> int:
+        """The id of its process group."""
+        return self._process.pid
+
+    async def wait(self) -> Exit:
+        """Wait for the end. All output is in the log by then."""
         code = await self._process.wait()
         self._kill_group()  # what the program started and left behind
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._output.ended.wait(), _DRAIN_SECONDS)
         self._pipe.close()
-        return code if code >= 0 else 128 - code
+        return Exit(code if code >= 0 else 128 - code)
 
     def kill(self) -> None:
         """End the whole process group at once; nothing happens to one that has ended."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from emulator.errors import invalid_value
 from emulator.stamps import moment_of
 
+_MOST = 2**53 - 1  # the largest whole number that every JSON reader tells from its neighbours
 _TRUE, _FALSE = {"true", "1"}, {"false", "0", ""}
 
 
@@ -47,6 +48,8 @@ class Query:
         number = self.number(name, minimum)
         if number is not None and not number.is_integer():
             raise invalid_value(f'Query parameter "{name}" must be a whole number.')
+        if number is not None and number > _MOST:
+            raise invalid_value(f'Query parameter "{name}" is too large.')
         return None if number is None else int(number)
 
     def words(self, name: str) -> list[str]:

@@ -3,15 +3,19 @@
 import re
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.bodies import decoded
+from emulator.documents import Filter
 from emulator.errors import ApiError
 from emulator.stamps import new_id
 
+_PIECE = 64 * 1024
 # Apify, "Key-value store": up to 256 characters of this alphabet.
 _KEY = re.compile(r"[a-zA-Z0-9!\-_.'()]{1,256}", re.ASCII)
+_COLUMNS = "key, content_type, encoding, size, file"
 
 
 def check_key(key: str) -> str:
@@ -24,12 +28,26 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """One stored record; `path` holds its bytes, `size` counts them."""
+    """One stored record; `path` holds its bytes as they were sent, `size` counts them once decompressed.
+
+    Attributes:
+        encoding: how the bytes are compressed: gzip, deflate, br, or "" for not at all.
+    """
 
     key: str
     content_type: str
+    encoding: str
     size: int
     path: Path
+
+    def pieces(self) -> Iterator[bytes]:
+        """The decompressed bytes."""
+        return decoded(self._stored(), self.encoding)
+
+    def _stored(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
 
 
 class Records:
@@ -38,8 +56,17 @@ class Records:
     def __init__(self, database: sqlite3.Connection, root: Path) -> None:
         self._database, self._root = database, root
 
-    async def put(self, store: str, key: str, content_type: str, pieces: AsyncIterator[bytes]) -> Record:
-        """Store or replace a record."""
+    async def put(
+        self,
+        store: str,
+        key: str,
+        content_type: str,
+        pieces: AsyncIterator[bytes],
+        *,
+        encoding: str = "",
+        measure: Callable[[], int] | None = None,
+    ) -> Record:
+        """Store or replace a record; `measure` tells the decompressed size once all compressed pieces are taken."""
         folder = self._root / store
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / new_id()
@@ -51,16 +78,17 @@ class Records:
             path.unlink()
             raise
         old = self.get(store, key)
-        record = Record(key, content_type, path.stat().st_size, path)
-        values = (store, key, content_type, record.size, path.name)
-        self._database.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", values)
+        record = Record(key, content_type, encoding, measure() if measure else path.stat().st_size, path)
+        values = (store, key, content_type, encoding, record.size, path.name)
+        sql = f"INSERT OR REPLACE INTO records (store, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own
+        self._database.execute(sql, values)
         if old:
             old.path.unlink(missing_ok=True)
         return record
 
     def get(self, store: str, key: str) -> Record | None:
         """One record by key."""
-        sql = "SELECT key, content_type, size, file FROM records WHERE store=? AND key=?"
+        sql = f"SELECT {_COLUMNS} FROM records WHERE store=? AND key=?"  # noqa: S608 - our own text
         row = self._database.execute(sql, (store, key)).fetchone()
         return self._record(store, row) if row else None
 
@@ -76,15 +104,13 @@ class Records:
         self._database.execute("DELETE FROM records WHERE store=?", (store,))
         shutil.rmtree(self._root / store, ignore_errors=True)
 
-    def after(self, store: str, key: str, prefix: str, limit: int) -> list[Record]:
-        """Up to `limit` records after `key`, in the order of their keys' UTF-8 bytes."""
-        sql = (
-            "SELECT key, content_type, size, file FROM records"
-            " WHERE store=? AND key>? AND substr(key, 1, ?)=? ORDER BY key LIMIT ?"
-        )
-        rows = self._database.execute(sql, (store, key, len(prefix), prefix, limit))
+    def after(self, store: str, key: str, where: Filter, limit: int) -> list[Record]:
+        """Up to `limit` records after `key` that pass the filter, in the order of their keys' UTF-8 bytes."""
+        condition = " AND ".join(["store=?", "key>?", *where.sql])
+        sql = f"SELECT {_COLUMNS} FROM records WHERE {condition} ORDER BY key LIMIT ?"  # noqa: S608 - our own text
+        rows = self._database.execute(sql, (store, key, *where.values, limit))
         return [self._record(store, row) for row in rows]
 
-    def _record(self, store: str, row: tuple[str, str, int, str]) -> Record:
-        key, content_type, size, file = row
-        return Record(key, content_type, size, self._root / store / file)
+    def _record(self, store: str, row: tuple[str, str, str, int, str]) -> Record:
+        key, content_type, encoding, size, file = row
+        return Record(key, content_type, encoding, size, self._root / store / file)

@@ -1,12 +1,14 @@
-"""Dataset rows as bytes: split a pushed body, keep numbers and key order as written, filter fields."""
+"""Dataset rows as bytes: split a pushed body, keep numbers and key order as written, look at what a row holds."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import msgspec
 
 from emulator.errors import invalid_input
+
+Members = dict[str, msgspec.Raw]
+"""A row's members in their order, each value the bytes that were pushed."""
 
 _BLANK = " \t\n\r"
 
@@ -17,6 +19,8 @@ def _refuse(constant: str) -> None:
 
 # Numbers stay text: they are only skipped over here, and a long integer must not cost a conversion.
 _SCANNER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+_MEMBERS = msgspec.json.Decoder(Members)
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def split_rows(body: bytes) -> list[bytes]:
@@ -69,42 +73,48 @@ def _skip_blank(text: str, at: int) -> int:
     return at
 
 
-@dataclass(frozen=True)
-class RowFilter:
-    """What the query wants left of each row (Apify API, "Get dataset items")."""
-
-    fields: tuple[str, ...] = ()
-    omit: tuple[str, ...] = ()
-    skip_hidden: bool = False
-    skip_empty: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.fields or self.omit or self.skip_hidden or self.skip_empty)
-
-    def apply(self, rows: Iterable[bytes]) -> Iterator[bytes]:
-        """The rows that stay, with the fields that stay."""
-        for row in rows:
-            members = _members(row)
-            left = self._left(members)
-            if left or not self.skip_empty:
-                yield row if len(left) == len(members) and not self.fields else msgspec.json.encode(left)
-
-    def _left(self, members: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-        names = [name for name in self.fields if name in members] if self.fields else list(members)
-        return {
-            name: members[name]
-            for name in names
-            if name not in self.omit and not (self.skip_hidden and name.startswith("#"))
-        }
-
-
-def _members(row: bytes) -> dict[str, msgspec.Raw]:
+def members_of(row: bytes) -> Members:
+    """The members of a JSON object that has been read before."""
     try:
-        return msgspec.json.decode(row, type=dict[str, msgspec.Raw])
+        return _MEMBERS.decode(row)
     except msgspec.DecodeError:  # half a surrogate pair, which JavaScript writes and strict readers refuse
-        return {name: msgspec.Raw(json.dumps(value)) for name, value in json.loads(row).items()}
+        pieces = list(_pieces(row.decode()))
+        names = (str(_SCANNER.decode(name)) for name in pieces[::2])
+        return dict(zip(names, map(_raw, pieces[1::2]), strict=True))
 
 
-def is_clean(row: bytes) -> bool:
+def elements_of(array: bytes) -> list[msgspec.Raw]:
+    """The elements of a JSON array that has been read before."""
+    try:
+        return _ELEMENTS.decode(array)
+    except msgspec.DecodeError:
+        return [_raw(piece) for piece in _pieces(array.decode())]
+
+
+def row_of(members: Members) -> bytes:
+    """Members as a row again."""
+    try:
+        return msgspec.json.encode(members)
+    except UnicodeEncodeError:
+        inside = b",".join(json.dumps(name).encode() + b":" + bytes(value) for name, value in members.items())
+        return b"{" + inside + b"}"
+
+
+def is_clean(members: Members) -> bool:
     """Whether `clean` would keep this row: it has a field that is not hidden."""
-    return any(not name.startswith("#") for name in _members(row))
+    return any(not name.startswith("#") for name in members)
+
+
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The values inside an array, or the names and values inside an object, as written."""
+    at = _skip_blank(text, 1)
+    while text[at] not in "]}":
+        _, end = _SCANNER.raw_decode(text, at)
+        yield text[at:end]
+        at = _skip_blank(text, end)
+        if text[at] in ",:":
+            at = _skip_blank(text, at + 1)

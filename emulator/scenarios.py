@@ -5,14 +5,19 @@ None of this is part of Apify's API. An HTTP fault is matched against `"METHOD /
 
     scenario.add(Fault("GET /v2/datasets/*/items", Answer(503), times=2))
     scenario.add(Fault("WEBHOOK ACTOR.RUN.*", Duplicate()))
+
+Faults that change what an otherwise good answer says are in `emulator.distortions`; `emulator.faultfile` reads faults
+from YAML.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Truncate:
-    """Send the first `keep` bytes of the body, then drop the connection."""
+    """Send the first `keep` bytes of the body, uncompressed, then drop the connection."""
 
     keep: int
 
@@ -55,7 +60,7 @@ class Truncate:
                     return
             await send(message)
 
-        await app(scope, receive, cut)
+        await app(uncompressed(scope), receive, cut)
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,50 @@ class Duplicate:
 
 
 @dataclass(frozen=True)
+class Overtaken:
+    """Hold this webhook back until another one is done with, so that they arrive in the wrong order."""
+
+
+@dataclass(frozen=True)
 class Delay:
-    """Wait this many real seconds before the first call of this webhook."""
+    """Wait this many real seconds before the answer, or before the first call of a webhook."""
 
     seconds: float
 
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(self.seconds)
+        await app(scope, receive, send)
 
-WebhookAction = Lose | Duplicate | Delay
+
+@dataclass(frozen=True)
+class Replace:
+    """Put other values into the JSON that is sent: dotted paths such as `data.status`, and what stands there then.
+
+    A path that is not there is left out; list elements are not reached.
+    """
+
+    values: Mapping[str, Any]
+
+    def within(self, body: bytes) -> bytes:
+        """The JSON text with the values replaced; any other text as it was."""
+        try:
+            document = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return body
+        for path, value in self.values.items():
+            *parents, name = path.split(".")
+            place = document
+            for parent in parents:
+                place = place.get(parent) if isinstance(place, dict) else None
+            if isinstance(place, dict) and name in place:
+                place[name] = value
+        return msgspec.json.encode(document)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        await rewritten(app, scope, receive, send, lambda headers, body: self.within(body))
+
+
+WebhookAction = Lose | Duplicate | Overtaken | Delay | Replace
 
 
 @dataclass
@@ -109,12 +151,14 @@ class Fault:
     Attributes:
         match: pattern for `"METHOD /path"` or `"WEBHOOK EVENT.TYPE"`.
         action: what happens instead.
-        times: how many more matches it spoils.
+        times: how many more matches it spoils; `math.inf` for all.
+        after: how many matches it lets pass before.
     """
 
     match: str
     action: HttpAction | WebhookAction
-    times: int = 1
+    times: float = 1
+    after: int = 0
 
 
 @dataclass
@@ -127,10 +171,47 @@ class Scenario:
         """Plan more faults after those already planned."""
         self.faults.extend(faults)
 
+    def clear(self) -> None:
+        """Let nothing go wrong any more."""
+        self.faults.clear()
+
     def take(self, subject: str) -> HttpAction | WebhookAction | None:
         """The action of the first fault that matches, used once; None when all is well."""
         for fault in self.faults:
             if fault.times > 0 and fnmatchcase(subject, fault.match):
+                if fault.after:
+                    fault.after -= 1
+                    continue
                 fault.times -= 1
                 return fault.action
         return None
+
+
+Rewrite = Callable[[MutableHeaders, bytes], bytes]
+
+
+async def rewritten(app: ASGIApp, scope: Scope, receive: Receive, send: Send, rewrite: Rewrite) -> None:
+    """Answer with a whole body that was changed on its way; it is held in memory, and never compressed."""
+    start: Message = {}
+    body = bytearray()
+
+    async def hold(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+        elif message["type"] == "http.response.body":
+            body.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                headers = MutableHeaders(scope=start)
+                changed = rewrite(headers, bytes(body))
+                if "content-length" in headers:
+                    headers["content-length"] = str(len(changed))
+                await send(start)
+                await send({"type": "http.response.body", "body": changed})
+
+    await app(uncompressed(scope), receive, hold)
+
+
+def uncompressed(scope: Scope) -> Scope:
+    """The same request by someone who takes no compressed answer."""
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}

@@ -1,12 +1,15 @@
 """Datasets, key-value stores and request queues: what is known about them, and their coming and going."""
 
 import re
+import secrets
 import sqlite3
 from typing import Literal
 
+from emulator.access import Account
 from emulator.datasets import Datasets
 from emulator.documents import Document, Documents
 from emulator.errors import ApiError, invalid_value
+from emulator.queues import Queues
 from emulator.records import Records
 from emulator.stamps import new_id, stamp
 
@@ -21,53 +24,65 @@ _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
 class Storages:
-    """All storages of the one user the emulator has."""
+    """All storages of all accounts; a name is unique within its account."""
 
-    def __init__(self, documents: Documents, datasets: Datasets, records: Records, user_id: str, username: str) -> None:
-        self._documents, self.datasets, self.records = documents, datasets, records
-        self._user_id, self._username = user_id, username
+    def __init__(
+        self, documents: Documents, datasets: Datasets, records: Records, queues: Queues, owner: Account
+    ) -> None:
+        self._documents, self.datasets, self.records, self.queues = documents, datasets, records, queues
+        self._owner = owner
 
     def create(
-        self, kind: StorageKind, name: str | None = None, *, actor: str | None = None, run: str | None = None
+        self,
+        kind: StorageKind,
+        name: str | None = None,
+        *,
+        actor: str | None = None,
+        run: str | None = None,
+        schema: Document | None = None,
+        account: Account | None = None,
     ) -> Document:
-        """A new storage; only named ones can be found by name later."""
-        now = stamp()
+        """A new storage; only named ones can be found by name later. `schema` is what its Actor declares about it."""
+        now, account = stamp(), account or self._owner
         document: Document = {
             "id": new_id(),
             "name": name,
-            "userId": self._user_id,
-            "username": self._username,
+            "userId": account.id,
+            "username": account.username,
             "createdAt": now,
             "modifiedAt": now,
             "actId": actor,
             "actRunId": run,
+            "_urlSigningSecretKey": secrets.token_urlsafe(24),
         }
+        if schema is not None:
+            document["schema"] = schema
         if kind == "dataset":
             self.datasets.create(document["id"])
             document["cleanItemCount"] = 0
-        self._documents.put(kind, document, created=now, owner=run, name=name)
+        self._documents.put(kind, document, created=now, owner=run, name=_full_name(document))
         return document
 
-    def get_or_create(self, kind: StorageKind, name: str | None) -> tuple[Document, bool]:
-        """The storage of this name, and whether it is new; without a name always a new one."""
-        if name and (document := self._documents.named(kind, _checked(name))):
+    def get_or_create(self, kind: StorageKind, name: str | None, account: Account) -> tuple[Document, bool]:
+        """The account's storage of this name, and whether it is new; without a name always a new one."""
+        if name and (document := self._documents.named(kind, f"{account.username}~{_checked(name)}")):
             return document, False
-        return self.create(kind, name), True
+        return self.create(kind, name, account=account), True
 
-    def find(self, kind: StorageKind, key: str) -> Document | None:
-        """A storage by id, `username~name` or `~name`."""
-        owner, tilde, name = key.partition("~")
+    def find(self, kind: StorageKind, key: str, account: Account | None = None) -> Document | None:
+        """A storage by id, `username~name` or, the account's own, `~name`."""
+        username, tilde, name = key.partition("~")
         if not tilde:
             return self._documents.get(kind, key)
-        return self._documents.named(kind, name) if owner in {"", self._username} else None
+        return self._documents.named(kind, f"{username or (account or self._owner).username}~{name}")
 
     def rename(self, kind: StorageKind, document: Document, name: str | None) -> None:
         """Give a storage another name, or none. Raises: ApiError 409 if the name is taken."""
+        document["name"] = _checked(name) if name else None
         try:
-            self._documents.rename(kind, document["id"], _checked(name) if name else None)
+            self._documents.rename(kind, document["id"], _full_name(document))
         except sqlite3.IntegrityError:
             raise ApiError(409, "name-not-unique", f'The name "{name}" is already taken.') from None
-        document["name"] = name
         self.touch(kind, document)
 
     def touch(self, kind: StorageKind, document: Document) -> None:
@@ -82,6 +97,12 @@ class Storages:
             self.datasets.delete(id_)
         elif kind == "store":
             self.records.delete_store(id_)
+        else:
+            self.queues.delete_queue(id_)
+
+
+def _full_name(document: Document) -> str | None:
+    return f"{document['username']}~{document['name']}" if document["name"] else None
 
 
 def _checked(name: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from emulator.documents import Document, Documents, Filter
-from emulator.errors import ApiError, invalid_input, invalid_value
+from emulator.errors import invalid_input, invalid_value, not_found
 from emulator.stamps import new_id, stamp
 from emulator.templates import TemplateError, render
 
@@ -50,7 +50,7 @@ class Condition(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
     @property
     def target(self) -> str | None:
-        """The id it watches."""
+        """The id it watches: the narrowest one given."""
         return self.actor_run_id or self.actor_task_id or self.actor_id
 
 
@@ -120,39 +120,44 @@ def parse_lasting(body: Document) -> LastingWebhook:
 
 
 class Webhooks:
-    """All webhooks. An `idempotencyKey` belongs to one webhook for good."""
+    """All webhooks. An `idempotencyKey` belongs to one webhook of an account for good."""
 
-    def __init__(self, documents: Documents, user_id: str) -> None:
-        self._documents, self._user_id = documents, user_id
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
-    def add_ad_hoc(self, webhook: AdHocWebhook, run_id: str) -> Document:
+    def add_ad_hoc(self, webhook: AdHocWebhook, run: Document) -> Document:
         """Bind a webhook to one run, unless its idempotency key is taken."""
-        return self._add(webhook, {"actorRunId": run_id}, run_id, {"isAdHoc": True})
+        return self._add(webhook, run["userId"], {"actorRunId": run["id"]}, {"isAdHoc": True})
 
-    def add(self, webhook: LastingWebhook) -> Document:
+    def add(self, webhook: LastingWebhook, user_id: str) -> Document:
         """Keep a webhook of `POST /v2/webhooks`; a known idempotency key gives the one that has it."""
-        condition = {name: value for name, value in msgspec.to_builtins(webhook.condition).items() if value}
         more = {"isAdHoc": bool(webhook.is_ad_hoc), "description": webhook.description}
-        return self._add(webhook, condition, webhook.condition.target or "", more)
+        return self._add(webhook, user_id, _given(webhook.condition), more)
 
     def get(self, id_: str) -> Document:
         """One webhook. Raises: ApiError 404."""
         if webhook := self._documents.get("webhook", id_):
             return webhook
-        raise ApiError(404, "record-not-found", "Webhook was not found.")
+        raise not_found("Webhook")
 
     def matching(self, event: str, run: Document) -> list[Document]:
-        """The webhooks that want this event of this run."""
-        where = Filter().among("owner", [run["id"], run["actId"]])
+        """The webhooks of the run's account that want this event of this run."""
+        targets = [run[name] for name in ("id", "actId", "actorTaskId") if run[name]]
+        where = Filter().among("owner", targets).add("json_extract(body, '$.userId')=?", run["userId"])
         return [webhook for webhook in self._documents.all("webhook", where) if event in webhook["eventTypes"]]
 
     def update(self, webhook: Document, changes: Document) -> Document:
         """Change the given fields only. Raises: ApiError 400 if the result is not a valid webhook."""
+        # Null means "as it was" where a webhook cannot do without, and "none" where it can.
+        changes = {name: changes[name] for name in _EDITABLE & changes.keys()}
+        changes = {name: value for name, value in changes.items() if value is not None or name not in _REQUIRED}
         fields = {name: webhook.get(name) for name in _EDITABLE} | changes
         parsed = parse_lasting({name: value for name, value in fields.items() if value is not None})
-        webhook |= {name: value for name, value in msgspec.to_builtins(parsed).items() if name in changes}
+        webhook |= changes | {name: bool(changes[name]) for name in _SWITCHES & changes.keys()}
+        webhook["condition"] = _given(parsed.condition)
         webhook["modifiedAt"] = stamp()
         self._documents.save("webhook", webhook)
+        self._documents.reassign("webhook", webhook["id"], parsed.condition.target)
         return webhook
 
     def delete(self, id_: str) -> None:
@@ -167,17 +172,21 @@ class Webhooks:
                 webhook["stats"]["totalDispatches"] += 1
             self._documents.save("webhook", webhook)
 
-    def _add(self, webhook: AdHocWebhook, condition: Document, target: str, more: Document) -> Document:
-        key = webhook.idempotency_key
-        if key and (known := self._documents.named("webhook", key)):
+    def _add(self, webhook: AdHocWebhook, user_id: str, condition: Document, more: Document) -> Document:
+        name = f"{user_id}~{webhook.idempotency_key}" if webhook.idempotency_key else None
+        if name and (known := self._documents.named("webhook", name)):
             return known
         now = stamp()
         document: dict[str, Any] = {
             "id": new_id(),
             "createdAt": now,
             "modifiedAt": now,
-            "userId": self._user_id,
-            **{name: value for name, value in msgspec.to_builtins(webhook).items() if name in _EDITABLE},
+            "userId": user_id,
+            "eventTypes": webhook.event_types,
+            "requestUrl": webhook.request_url,
+            "payloadTemplate": webhook.payload_template,
+            "headersTemplate": webhook.headers_template,
+            "idempotencyKey": webhook.idempotency_key,
             "ignoreSslErrors": bool(webhook.ignore_ssl_errors),
             "doNotRetry": bool(webhook.do_not_retry),
             "shouldInterpolateStrings": bool(webhook.should_interpolate_strings),
@@ -189,12 +198,23 @@ class Webhooks:
             "stats": {"totalDispatches": 0},
             **more,
         }
-        self._documents.put("webhook", document, created=now, owner=target, name=key)
+        self._documents.put("webhook", document, created=now, owner=next(iter(condition.values())), name=name)
         return document
 
 
+def short(webhook: Document) -> Document:
+    """A webhook as lists show it."""
+    return {name: value for name, value in webhook.items() if name not in _LONG_ONLY}
+
+
+def _given(condition: Condition) -> Document:
+    """The narrowest id stands first: it is the one that is watched."""
+    ids = {"actorRunId": condition.actor_run_id, "actorTaskId": condition.actor_task_id, "actorId": condition.actor_id}
+    return {name: id_ for name, id_ in ids.items() if id_}
+
+
 _LASTING_FIELDS = {field.encode_name for field in msgspec.structs.fields(LastingWebhook)}
-_EDITABLE = (
-    *("eventTypes", "requestUrl", "payloadTemplate", "headersTemplate", "shouldInterpolateStrings", "idempotencyKey"),
-    *("ignoreSslErrors", "doNotRetry", "condition", "description"),
-)
+_EDITABLE = _LASTING_FIELDS - {"idempotencyKey"}
+_REQUIRED = {"eventTypes", "requestUrl", "condition"}
+_SWITCHES = {"ignoreSslErrors", "doNotRetry", "shouldInterpolateStrings", "isAdHoc"}
+_LONG_ONLY = {"payloadTemplate", "headersTemplate", "idempotencyKey", "description"}

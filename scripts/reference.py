@@ -1,14 +1,18 @@
 """Writes the reference pages that come from the models: `python scripts/reference.py`. A test compares them."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from config.settings import Settings  # noqa: E402  # found through the line above
+from console.cli.main import app  # noqa: E402  # the same
 
 ENVIRONMENT = ROOT / "docs/reference/environment.md"
 _HEAD = """\
@@ -20,6 +24,76 @@ file gives what the environment does not set. `scripts/reference.py` writes this
 | variable | default | |
 |---|---|---|
 """
+
+
+COMMANDS = ROOT / "docs/reference/commands.md"
+_COMMANDS_HEAD = """\
+# Commands
+
+Every command has `--help`. `scripts/reference.py` writes this page from the commands themselves.
+
+Results go to stdout, everything else to stderr. With `--json` stdout has one JSON object a line; a command that fails
+says `{"kind": "<word>", "message": "<what to do about it>"}`. Match on the word: words are added, never renamed.
+
+| exit code | |
+|---|---|
+| 0 | done |
+| 1 | failed; the line says why |
+| 2 | wrong usage |
+| 78 | the configuration cannot be used |
+| 130 | Ctrl-C |
+
+`ACTOR` is an Actor's `owner/name`, `owner~name` or id; a task has `task:` in front, as in `task:acme/nightly`.
+"""
+
+
+def command_line() -> str:
+    """docs/reference/commands.md."""
+    return _COMMANDS_HEAD + "".join(_section(words, command) for words, command in commands())
+
+
+def commands() -> Iterator[tuple[list[str], Any]]:
+    """Every command with the words it is called by."""
+    return _below([], get_command(app))
+
+
+def _below(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
+    if not hasattr(command, "commands"):
+        yield words, command
+        return
+    for name, one in command.commands.items():
+        yield from _below([*words, name], one)
+
+
+def _section(words: list[str], command: Any) -> str:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    usage = " ".join(["runrelay", *words, *(_argument(one) for one in arguments)])
+    rows = "".join(f"| `{_argument(one)}` | | {_plain(one.help)} |\n" for one in arguments)
+    rows += "".join(f"| {_names(one)} | {_default(one)} | {_plain(one.help)} |\n" for one in options)
+    about = "\n".join(line.rstrip() for line in _plain(command.help).strip().splitlines())
+    example = (command.epilog or "").removeprefix("Example:").strip().replace("\n\n  ", "\n")
+    table = f"| | default | |\n|---|---|---|\n{rows}\n" if rows else ""
+    return f"\n## `{usage}`\n\n{about}\n\n{table}```\n{example}\n```\n"
+
+
+def _plain(text: str | None) -> str:
+    """Text in which nothing is markup."""
+    return (text or "").replace("<", "\\<").replace("|", "\\|")
+
+
+def _argument(one: Any) -> str:
+    name = (one.metavar or one.name).strip("[]").upper() + ("…" if one.nargs == -1 else "")
+    return name if one.required else f"[{name}]"
+
+
+def _names(one: Any) -> str:
+    return ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts))
+
+
+def _default(one: Any) -> str:
+    unset = one.default is None or isinstance(one.default, bool) or not str(one.default)
+    return "" if unset else f"`{one.default}`"
 
 
 def environment() -> str:
@@ -38,3 +112,4 @@ def _written(default: object) -> str:
 
 if __name__ == "__main__":
     ENVIRONMENT.write_text(environment())
+    COMMANDS.write_text(command_line())

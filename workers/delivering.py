@@ -40,11 +40,14 @@ async def deliver(runtime: Runtime, delivery_id: str, seq: int) -> None:
         return
     turn = Turn(runtime, *taken)
     began = time.perf_counter()
+    runtime.turns += 1
     try:
         async with holding(runtime.ledger, turn.lease):
             outcome = await turn.run()
     except LeaseLost:
         outcome = "lease_lost"
+    finally:
+        runtime.turns -= 1
     seconds = time.perf_counter() - began
     SLICE_SECONDS.observe(seconds)
     turn.report(outcome, seconds)
@@ -58,7 +61,7 @@ class Turn:
         self.delivery: Delivery = record.delivery
         self.retry = Retry()
         self.facts: dict[str, object] = {}
-        turn = Slice(runtime.settings.slice_seconds, lambda: runtime.stopping)
+        turn = Slice(runtime.settings.slice_seconds, lambda: runtime.stopping, lambda: runtime.crowded)
         self.progress = Progress(runtime.ledger, lease, record.delivery, record.checkpoint, turn)
 
     async def run(self) -> str:
@@ -115,6 +118,7 @@ class Turn:
                     scope=_scope(source, event, event.run, delivery),
                     starts={} if spec.module.WHOLE else starts,
                     progress=self.progress,
+                    budget=runtime.budget,
                 )
             )
 

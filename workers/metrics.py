@@ -8,6 +8,9 @@ PLANS = Counter("runrelay_plans_total", "Planning attempts by how they ended.", 
 DELIVERIES = Counter(
     "runrelay_deliveries_total", "Delivery attempts by how they ended.", ["route", "target", "outcome"]
 )
+AFTERS = Counter(
+    "runrelay_afters_total", "Attempts to delete after a delivery, by how they ended.", ["source", "outcome"]
+)
 ITEMS = Counter(
     "runrelay_items_total", "Source rows of finished deliveries, by what became of them.", ["route", "target", "kind"]
 )

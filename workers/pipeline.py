@@ -4,6 +4,7 @@ Each step hands on only what the next one has durably taken: a batch is written,
 checkpointed, in this order, so that a kill between any two of them repeats one batch and never skips one.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,13 @@ from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.sink import Shipment, Sink, Taken, Writer
+from config.contracts.sink import Batch, Shipment, Sink, Taken, Writer
 from config.contracts.source import Api, Key, Source
 from config.route import Route, Target
-from workers.fetch.documents import counted_keys, keys, log_document, run_document, wanted
+from workers.fetch.budget import Budget
+from workers.fetch.documents import capped, counted_keys, keys, log_document, run_document, wanted
 from workers.fetch.reader import DatasetReader
+from workers.fetch.requests import RequestReader
 from workers.progress import Progress
 from workers.routing.clean import clean
 
@@ -43,6 +46,7 @@ class Work:
     scope: Mapping[str, Any]
     starts: Mapping[str, int]
     progress: Progress
+    budget: Budget
 
 
 async def ship(work: Work) -> None:
@@ -68,9 +72,9 @@ async def _ship_stream(work: Work, stream: str) -> None:
         try:
             progress.close(expected)
         except Permanent as mismatch:
-            if stream != "records":
+            if stream not in {"records", "requests"}:
                 raise
-            # Somebody may still write to the store: read all of it again before holding the counts to be wrong.
+            # Somebody may still write to them: read all of it again before holding the counts to be wrong.
             await progress.restart(mismatch)
             raise Transient(mismatch.reason, mismatch.detail) from mismatch
         await progress.ledger.renew(progress.lease)
@@ -83,6 +87,8 @@ async def _write(work: Work, stream: str, writer: Writer) -> int:
         return await _write_items(work, stream.removeprefix("items:"), writer)
     if stream == "records":
         return await _write_records(work, writer)
+    if stream == "requests":
+        return await _write_requests(work, writer)
     return await _write_document(work, stream, writer)
 
 
@@ -91,15 +97,33 @@ async def _write_items(work: Work, alias: str, writer: Writer) -> int:
     dataset = work.run.datasets.get(alias)
     if dataset is None:
         raise Permanent(Reason.DATA_EXPIRED, f"the run has no dataset with the alias {alias}")
-    reader = DatasetReader(work.source, work.api, work.run, dataset, work.target.batch, progress.settled)
-    async for batch in reader.batches(progress.at.offset, progress.at.batch, progress.at.end):
-        kept, filtered = clean(batch) if work.route.read.clean else (batch, 0)
-        taken = await writer.items(kept) if kept.count else _still(progress)
-        await progress.advance(taken, read=batch.count, filtered=filtered)
+    at, size, cut = progress.at, work.target.batch, not getattr(writer, "takes_pages", False)
+    async with DatasetReader(
+        work.source, work.api, work.run, dataset, size, progress.settled, work.budget, cut=cut
+    ) as reader:
+        async for batch in reader.batches(at.offset, at.batch, at.end):
+            await _write_batch(work, batch, writer)
     expected = (progress.at.expected or 0) - progress.receipt.from_offset
     if expected < 0:
         raise Permanent(Reason.SOURCE_MUTATED, "the dataset has fewer rows than were delivered before")
     return expected
+
+
+async def _write_batch(work: Work, batch: Batch, writer: Writer) -> None:
+    kept, filtered = batch, 0
+    if work.route.read.clean:
+        kept, filtered = await asyncio.to_thread(clean, batch)
+    taken = await writer.items(kept) if kept.count else _still(work.progress)
+    await work.progress.advance(taken, read=batch.count, filtered=filtered)
+
+
+async def _write_requests(work: Work, writer: Writer) -> int:
+    progress = work.progress
+    reader = RequestReader(work.source, work.api, work.run, work.target.batch, work.budget)
+    at = progress.at
+    async for batch, after in reader.batches(at.after, at.offset, at.batch):
+        await progress.advance(await writer.items(batch), read=batch.count, after=after)
+    return await reader.count()
 
 
 async def _write_records(work: Work, writer: Writer) -> int:
@@ -115,7 +139,7 @@ async def _write_records(work: Work, writer: Writer) -> int:
 async def _copy_record(work: Work, key: Key, writer: Writer) -> Taken:
     try:
         async with work.source.record(work.api, key) as document:
-            return await writer.document(document)
+            return await writer.document(capped(document))
     except NotFound as exc:
         raise NotFound(Reason.SOURCE_MUTATED, f"a record that was listed is gone: {exc.detail}") from exc
 

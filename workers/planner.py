@@ -3,18 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
+from config.contracts.after import After, after_id
 from config.contracts.delivery import Delivery, delivery_id
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient
 from config.contracts.event import EventState
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Source
+from config.contracts.source import Api, Leftover, Source
 from config.route import Route, Target
 from config.routes import RouteTable
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import EventRecord
-from workers.names import Names
+from workers.names import Names, mentioned
 from workers.routing.match import matching
 
 #: How often a run the platform does not know is asked for: a webhook can be faster than the platform's replicas.
@@ -25,12 +27,18 @@ SOONEST, LATEST = 2.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What planning decided. documents: sha → the route as it was, for every `Delivery.cfg`."""
+    """What planning decided.
+
+    Attributes:
+        documents: sha → the route as it was, for every `Delivery.cfg`.
+        after: what is deleted once everything is delivered; None: nothing.
+    """
 
     state: EventState
     run: Run
     deliveries: tuple[Delivery, ...]
     documents: dict[str, bytes]
+    after: After | None = None
 
 
 async def make_plan(
@@ -44,7 +52,7 @@ async def make_plan(
     if not run.terminal:
         age = (await ledger.now() - event.at) / 1000
         raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(max(SOONEST, age / 4), LATEST))
-    run = await names.named(source, api, run)
+    run = await names.named(source, api, run, mentioned(table))
     return _plan(event, run, table)
 
 
@@ -78,6 +86,20 @@ def _plan(event: EventRecord, run: Run, table: RouteTable) -> Plan:
             for target in targets
         ),
         documents={_sha(document): document for document in documents.values()},
+        after=after_of(run, [route for route, _ in matched]),
+    )
+
+
+def after_of(run: Run, routes: Sequence[Route]) -> After | None:
+    """What is deleted once all that these routes want of a run is delivered; None: nothing. The run itself goes last:
+    until then it says whether it has finished once more."""
+    wanted = {what for route in routes for what in route.delete}
+    if not wanted:
+        return None
+    order: tuple[Leftover, ...] = get_args(Leftover)
+    delete = tuple(what for what in order if what in wanted)
+    return After(
+        id=after_id(run.source, run.id, run.life), source=run.source, run_id=run.id, life=run.life, delete=delete
     )
 
 

@@ -62,7 +62,13 @@ async def _plan(runtime: Runtime, lease: Lease, event: EventRecord) -> tuple[str
 async def _keep(runtime: Runtime, lease: Lease, plan: Plan) -> tuple[str, dict[str, object]]:
     reason = Reason.NO_ROUTE if plan.state is EventState.UNMATCHED else ""
     await runtime.ledger.plan(
-        lease, plan.state, run=plan.run, deliveries=plan.deliveries, documents=plan.documents, reason=reason
+        lease,
+        plan.state,
+        run=plan.run,
+        deliveries=plan.deliveries,
+        documents=plan.documents,
+        reason=reason,
+        after=plan.after,
     )
     targets = [f"{one.route}/{one.target}" for one in plan.deliveries]
     return plan.state.value, {"status": plan.run.status, "targets": targets}

@@ -12,7 +12,8 @@ from config.contracts.sink import Taken
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import Lease
 
-#: A slice ends after this many checkpoints, so that many small deliveries are not kept waiting by a large one.
+#: Where slots are scarce a slice ends after this many checkpoints, so that many small deliveries are not kept waiting
+#: by a large one.
 CHECKPOINTS = 50
 #: How often one stream may begin again because the sink lost what it had.
 RESTARTS = 3
@@ -23,10 +24,13 @@ class SliceOver(Exception):
 
 
 class Slice:
-    """The turn of one delivery: at most `seconds` long or CHECKPOINTS checkpoints, and over when the process stops."""
+    """The turn of one delivery: at most `seconds` long, or CHECKPOINTS checkpoints while slots are scarce, and over
+    when the process stops."""
 
-    def __init__(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        self._stopping = stopping
+    def __init__(
+        self, seconds: float, stopping: Callable[[], bool], crowded: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._stopping, self._crowded = stopping, crowded
         self._clock = asyncio.get_running_loop().time
         self._end = self._clock() + seconds
         self._left = CHECKPOINTS
@@ -34,7 +38,7 @@ class Slice:
     def spend(self) -> None:
         """After each checkpoint. Raises SliceOver."""
         self._left -= 1
-        if self._left <= 0 or self._clock() >= self._end or self._stopping():
+        if (self._left <= 0 and self._crowded()) or self._clock() >= self._end or self._stopping():
             raise SliceOver
 
 

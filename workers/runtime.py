@@ -10,6 +10,7 @@ from config.contracts.sink import Surroundings
 from config.contracts.source import Api, Source
 from config.routes import RouteTable
 from config.settings import Settings
+from workers.fetch.budget import Budget
 from workers.ledger.ledger import Ledger
 from workers.names import Names
 
@@ -20,6 +21,8 @@ class Runtime:
 
     Attributes:
         apis: by name of the source.
+        budget: what all readers of the process share.
+        turns: how many deliveries have their turn now.
         stopping: set once the process has been told to stop; slices end at their next checkpoint.
     """
 
@@ -28,8 +31,15 @@ class Runtime:
     ledger: Ledger
     apis: Mapping[str, Api]
     names: Names = field(default_factory=Names)
+    budget: Budget = field(default_factory=Budget)
+    turns: int = 0
     stopping: bool = False
     random: Random = field(default_factory=Random)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether deliveries hold most of the slots, so that others may be waiting for one."""
+        return self.turns * 2 > self.settings.max_jobs
 
     @property
     def surroundings(self) -> Surroundings:

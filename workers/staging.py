@@ -31,6 +31,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PIECE = 1 << 20
+#: How much of a file's end tells whether it is the one the mark was made of.
+_TAIL = 1 << 16
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PLACE = {
     errno.ENAMETOOLONG,
@@ -47,7 +49,7 @@ class Mark(msgspec.Struct, frozen=True):
 
     Attributes:
         bytes, rows: size of the file, and newlines in it once unpacked.
-        tail, tail_bytes: sha256 and size of the last chunk as it lies in the file.
+        tail, tail_bytes: sha256 and size of the end of the last chunk as it lies in the file.
         inode: the file itself; a rename keeps it, so that a published file is known again.
     """
 
@@ -201,12 +203,13 @@ class PartFile:
         _write_at(fd, gzip.compress(chunk, compresslevel=6, mtime=0) if self.packed else chunk, begin)
         if sync:
             self._sync()
-        tail, rows, size = _look(fd, begin, packed=self.packed)
+        rows, size = _look(fd, begin, packed=self.packed)
+        tail = min(size, _TAIL)
         self.mark = Mark(
             bytes=begin + size,
             rows=self.mark.rows + rows,
-            tail=tail,
-            tail_bytes=size,
+            tail=_digest(fd, begin + size - tail, begin + size),
+            tail_bytes=tail,
             inode=os.fstat(fd).st_ino,
         )
         return Grown(rows=rows, bytes=size)
@@ -253,26 +256,30 @@ def _mark(position: Mapping[str, Any] | None) -> Mark | None:
 
 
 def _holds(fd: int, mark: Mark) -> bool:
-    """Whether the file is at least as long as the mark says, and ends there in the same chunk."""
+    """Whether the file is at least as long as the mark says, and ends there in the same way."""
     if os.fstat(fd).st_size < mark.bytes:
         return False
-    sha, at = hashlib.sha256(), mark.bytes - mark.tail_bytes
-    while at < mark.bytes and (piece := os.pread(fd, min(_PIECE, mark.bytes - at), at)):
+    return _digest(fd, mark.bytes - mark.tail_bytes, mark.bytes) == mark.tail
+
+
+def _digest(fd: int, begin: int, end: int) -> str:
+    """sha256 of a stretch of the file, in hex."""
+    sha = hashlib.sha256()
+    while begin < end and (piece := os.pread(fd, min(_PIECE, end - begin), begin)):
         sha.update(piece)
-        at += len(piece)
-    return sha.hexdigest() == mark.tail
+        begin += len(piece)
+    return sha.hexdigest()
 
 
-def _look(fd: int, begin: int, *, packed: bool) -> tuple[str, int, int]:
-    """sha256, rows and bytes of what the file holds from `begin` to its end: counted there, not where it came from."""
-    sha, rows, at = hashlib.sha256(), 0, begin
+def _look(fd: int, begin: int, *, packed: bool) -> tuple[int, int]:
+    """Rows and bytes of what the file holds from `begin` to its end: counted there, not where it came from."""
+    rows, at = 0, begin
     unpacker = zlib.decompressobj(wbits=31) if packed else None
     size = os.fstat(fd).st_size
     while at < size and (piece := os.pread(fd, min(_PIECE, size - at), at)):
-        sha.update(piece)
         rows += _packed_rows(unpacker, piece) if unpacker else piece.count(b"\n")
         at += len(piece)
-    return sha.hexdigest(), rows, at - begin
+    return rows, at - begin
 
 
 def _packed_rows(unpacker: "zlib._Decompress", piece: bytes) -> int:

@@ -22,6 +22,7 @@ from config.keys import Keys
 from config.queue import pack_job, unpack_job
 from config.routes import RouteTable
 from config.settings import Settings
+from workers.after import delete_after
 from workers.care.sweeper import sweep_forever
 from workers.delivering import deliver
 from workers.fetch.api import HttpApi, open_session
@@ -123,7 +124,7 @@ def make_worker(runtime: Runtime, pool: ArqRedis) -> Worker:
     """arq's worker as we use it: a bus of wake-ups. It keeps no results and decides nothing."""
     settings = runtime.settings
     return Worker(
-        functions=[func(_plan, name="plan"), func(_deliver, name="deliver")],
+        functions=[func(_plan, name="plan"), func(_deliver, name="deliver"), func(_after, name="after")],
         redis_pool=pool,
         queue_name=pool.default_queue_name,
         ctx={"runtime": runtime},
@@ -157,6 +158,11 @@ async def _plan(ctx: dict[str, Any], event_id: str, seq: int) -> None:
 async def _deliver(ctx: dict[str, Any], delivery_id: str, seq: int) -> None:
     with _redis_may_go():
         await deliver(ctx["runtime"], delivery_id, seq)
+
+
+async def _after(ctx: dict[str, Any], after_id: str, seq: int) -> None:
+    with _redis_may_go():
+        await delete_after(ctx["runtime"], after_id, seq)
 
 
 @contextmanager

@@ -50,6 +50,10 @@ class Reason(StrEnum):
     POISON = "poison"
     #: another object lies where ours should be created
     UPLOAD_CONFLICT = "upload_conflict"
+    #: runs that our own starts led to would start each other without end
+    CHAIN_TOO_LONG = "chain_too_long"
+    #: not all of a run was delivered, so nothing of it is deleted
+    NOT_DELIVERED = "not_delivered"
     #: no route wants this run
     NO_ROUTE = "no_route"
     #: a later finish of the same run has replaced it

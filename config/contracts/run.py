@@ -21,7 +21,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         actor_id, actor: id and `owner/name` of the program; the name is empty until somebody resolved it.
         task_id, task: the same of the saved task it was started from; empty without one.
         build: number of the build that ran, for instance `0.1.7`; empty if unknown.
-        tags: names of that build, for instance `latest`; () until somebody resolved them.
+        tags: names of that build: the one the run was asked for by and, once somebody resolved them, those that lead to
+            the build by then.
         schedule_id, schedule: id and name of the schedule that started it; empty without one.
         datasets: alias → dataset id; `default` is the run's own.
         stores: alias → key-value store id.

@@ -7,7 +7,12 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 - `TAKES`: which streams it can take, a frozenset out of `items records requests run log`; requests come like items;
 - `WHOLE`: True if a delivery is one object that is written whole, also when a resurrected run finishes again;
   False if only the rows added since are wanted then;
+- `NAMES`, only if it uses names of a run without being told to by an option: which, out of `actor task schedule build`;
 - `connect(config, around)`: an async context manager that yields the sink.
+
+Three options mean the same in every sink that has them, and are checked when the file is loaded: `source` of `Config`
+names a source of the file; `per` of `Target` (`item`, `batch`, `run`) is what it works by, `run` gets it the run;
+`input` of `Target` may hold templates that know `items` and `batch`.
 
 One sink serves many deliveries at the same time; one writer serves one stream of one delivery.
 """
@@ -111,6 +116,9 @@ class Taken:
 
 class Writer(Protocol):
     """Takes one stream of one delivery, in order. Each call returns once the far side has it durably.
+
+    A writer that does not mind where batches of items are cut may say so with an attribute `takes_pages = True`: it
+    gets them as they were read, a few mebibytes each, whatever `batch` says and not always the same ones.
 
     Raises (all calls): Transient if the same call may succeed later, Unauthorized if credentials were refused,
     Permanent if another try cannot help.

@@ -35,8 +35,8 @@ class Patience:
     Attributes:
         tries: in all, the first one included.
         first: seconds before the second try, stretched by up to as much again; each further wait is twice as long.
-        longest: seconds somebody may be kept waiting for all tries together; a `Retry-After` beyond is left to the
-            caller.
+        longest: seconds after the first try within which the last one begins; a `Retry-After` beyond is left to the
+            caller, for who waits here holds a worker's slot.
     """
 
     tries: int = 4
@@ -58,7 +58,9 @@ class Manners:
         verdict: turns a refused answer (status, headers, at most 64 KiB of body) into what happens next.
         redirect_hosts: host suffixes a redirect may lead to, https only and without the token.
         rate: which limit a request (method, path below `base_url`) counts towards.
-        limit_header: answer header in which the platform names the limit it just applied, lower case; empty: none.
+        in_all: requests a second for everything together.
+        limit_header: answer header in which the platform names the limit of `rate` it just applied, in requests a
+            second, lower case; empty: none. It counts where it is lower.
         patience: with requests that are refused for now.
     """
 
@@ -67,6 +69,7 @@ class Manners:
     verdict: Callable[[int, Mapping[str, str], bytes], WorkError]
     redirect_hosts: tuple[str, ...] = ()
     rate: Callable[[str, str], Rate] = _unlimited
+    in_all: float = float("inf")
     limit_header: str = ""
     patience: Patience = Patience()
 
@@ -91,10 +94,12 @@ class StreamedAnswer:
 
 class Api(Protocol):
     """The platform's API with our manners. Every refused answer is raised as the verdict of `Manners`;
-    connection trouble, a time-out or a truncated body as Transient."""
+    connection trouble, a time-out or a truncated body as Transient. Before that it is tried again as `Patience` says,
+    where that does no harm."""
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None, *, most: int | None = None) -> Answer:
-        """`most`: bytes the decoded body may have; TooLarge is raised beyond."""
+        """`most`: bytes the decoded body may have; TooLarge is raised beyond. Tried again after a 429, a 5xx and any
+        trouble on the wire; a body that breaks off is asked for anew, whole."""
         ...
 
     async def send(
@@ -108,12 +113,15 @@ class Api(Protocol):
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """A request that changes something: it is made once. Only a refusal that says that nothing happened (429) is
-        followed by another try."""
+        followed by another try. DELETE is also tried again after a 5xx and trouble on the wire: NotFound may then mean
+        that the first try did it."""
         ...
 
     def stream(
         self, path: str, params: Mapping[str, str | int] | None = None
-    ) -> AbstractAsyncContextManager[StreamedAnswer]: ...
+    ) -> AbstractAsyncContextManager[StreamedAnswer]:
+        """Tried again like `get`, but only until the body begins."""
+        ...
 
 
 class TooLarge(Exception):
@@ -249,7 +257,7 @@ class Source(Protocol):
         ...
 
     async def build_tags(self, api: Api, run: Run, /) -> tuple[str, ...]:
-        """The tags that name the run's build today, and the one it was asked for by; () if nobody can tell."""
+        """The tags that lead to the run's build today; () if nobody can tell."""
         ...
 
     async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:

@@ -2,7 +2,7 @@
 local ns = ARGV[1]
 local MINUTE = 60000
 local DAY = 24 * 60 * MINUTE
-local FUNCTION = { ev = 'plan', dl = 'deliver' }
+local FUNCTION = { ev = 'plan', dl = 'deliver', af = 'after' }
 
 local function clock()
     local time = redis.call('TIME')

@@ -1,39 +1,27 @@
 """`runrelay start` and `runrelay call`: run an Actor and have what it leaves delivered."""
 
 import asyncio
-import json as jsons
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from config.routes import RouteTable
-from config.settings import Settings
-from config.sources.apify.starting import Permission, RunOptions, actor_path
-from console.cli.options import Config, Json, Source, example
-from console.cli.output import Output, plain
+from console.cli.desk import Desk, desk_of
+from console.cli.options import example
+from console.cli.output import plain
+from console.cli.run_options import wish_of
+from console.cli.spreading import spread
 from console.failures import CommandFailed
 from console.following import Fate, follow
-from console.opening import nearby, open_ledger, open_settings, open_table
+from console.opening import nearby, open_ledger
 from console.receipts import receipt_table, row_of
 from console.signals import run
-from console.starting import Wish, announce, api_of, body_of, chosen, door_of, followed, inbox_answers, start_once
+from console.starting import Wish, announce, api_of, door_of, followed, inbox_answers, start_once
 
-Actor = Annotated[str, typer.Argument(help="owner/name, owner~name or id.")]
-Input = Annotated[str | None, typer.Option("--input", "-i", help="The input: text, @file, or @- for stdin.")]
-ContentType = Annotated[str, typer.Option("--input-content-type", help="Of the input.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds the run may take; 0: no limit.")]
-Memory = Annotated[int | None, typer.Option("--memory", help="Megabytes, a power of 2 from 128 to 32768.")]
-MaxItems = Annotated[int | None, typer.Option("--max-items", min=0, help="Items that are charged for at most.")]
-MaxCharge = Annotated[float | None, typer.Option("--max-total-charge-usd", min=0, help="What the run may cost.")]
-Restart = Annotated[
-    bool | None, typer.Option("--restart-on-error/--no-restart-on-error", help="Start it anew when it fails.")
-]
-Build = Annotated[str | None, typer.Option("--build", help="Tag or number of a build.")]
 Wait = Annotated[
     float | None, typer.Option("--wait-for-finish", min=0, max=60, help="Seconds the platform may wait for its end.")
 ]
-Level = Annotated[Permission | None, typer.Option("--force-permission-level", help="Instead of the Actor's own.")]
 Follow = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for the deliveries; needs a worker.")]
 FollowFor = Annotated[float, typer.Option("--follow-for", min=1, help="Seconds to wait for them.")]
 
@@ -43,79 +31,24 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("""runrelay call runrelay~pydoc-crawler --input '{"maxModules": 20}'"""))(call)
 
 
-def start(
-    actor: Actor,
-    input: Input = None,
-    input_content_type: ContentType = "application/json",
-    timeout: Timeout = None,
-    memory: Memory = None,
-    max_items: MaxItems = None,
-    max_total_charge_usd: MaxCharge = None,
-    restart_on_error: Restart = None,
-    build: Build = None,
-    wait_for_finish: Wait = None,
-    force_permission_level: Level = None,
-    source: Source = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Start an Actor with a webhook to this receiver, and return.
+@spread(wish=wish_of, desk=desk_of)
+def start(wish: Wish, *, wait_for_finish: Wait = None, desk: Desk) -> None:
+    """Start an Actor or a task with a webhook to this receiver, and return.
 
     The webhook goes to RUNRELAY_PUBLIC_URL/webhooks/<source>, whichever way the run ends. A start whose answer was
     lost is never repeated.
     """
-    wish = _wish(
-        actor,
-        input,
-        input_content_type,
-        timeout=timeout,
-        memory=memory,
-        max_items=max_items,
-        max_total_charge_usd=max_total_charge_usd,
-        restart_on_error=restart_on_error,
-        build=build,
-        wait_for_finish=wait_for_finish,
-        force_permission_level=force_permission_level,
-    )
-    settings, table = _opened(config)
-    run(_start(settings, table, source, wish, Output(json)))
+    options = msgspec.structs.replace(wish.options, wait_for_finish=wait_for_finish)
+    run(_start(desk, replace(wish, options=options)))
 
 
-def call(
-    actor: Actor,
-    input: Input = None,
-    input_content_type: ContentType = "application/json",
-    timeout: Timeout = None,
-    memory: Memory = None,
-    max_items: MaxItems = None,
-    max_total_charge_usd: MaxCharge = None,
-    restart_on_error: Restart = None,
-    build: Build = None,
-    force_permission_level: Level = None,
-    source: Source = None,
-    follow: Follow = True,
-    follow_for: FollowFor = 600.0,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Run an Actor, wait for its end, and have what it left delivered: no public address is needed.
+@spread(wish=wish_of, desk=desk_of)
+def call(wish: Wish, *, follow: Follow = True, follow_for: FollowFor = 600.0, desk: Desk) -> None:
+    """Run an Actor or a task, wait for its end, and have what it left delivered: no public address is needed.
 
     Exits with 0 only if the run succeeded and, unless --no-follow, everything was delivered.
     """
-    wish = _wish(
-        actor,
-        input,
-        input_content_type,
-        timeout=timeout,
-        memory=memory,
-        max_items=max_items,
-        max_total_charge_usd=max_total_charge_usd,
-        restart_on_error=restart_on_error,
-        build=build,
-        force_permission_level=force_permission_level,
-    )
-    settings, table = _opened(config)
-    calling = _Call(nearby(settings), table, source, Output(json))
+    calling = _Call(desk)
     try:
         code = run(calling.perform(wish, follow_for if follow else 0))
     except KeyboardInterrupt:
@@ -124,28 +57,9 @@ def call(
     raise typer.Exit(code)
 
 
-def _wish(actor: str, input: str | None, content_type: str, **options: Any) -> Wish:
-    try:
-        actor_path(actor)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="ACTOR") from None
-    body = body_of(input)
-    if body is not None and content_type.partition(";")[0].strip() == "application/json":
-        try:
-            jsons.loads(body)
-        except ValueError as exc:
-            raise typer.BadParameter(f"not JSON: {exc}", param_hint="--input") from None
-    return Wish(actor, RunOptions(**options), body, content_type)
-
-
-def _opened(config: Path | None) -> tuple[Settings, RouteTable]:
-    settings = open_settings(config)
-    return settings, open_table(settings)
-
-
-async def _start(settings: Settings, table: RouteTable, name: str | None, wish: Wish, out: Output) -> None:
-    source = chosen(table, name)
-    webhook = door_of(settings, source)
+async def _start(desk: Desk, wish: Wish) -> None:
+    source, out = desk.source, desk.out
+    webhook = door_of(desk.settings, source)
     async with api_of(source) as api:
         started = await start_once(api, wish, [webhook])
     out.fact(
@@ -159,9 +73,8 @@ async def _start(settings: Settings, table: RouteTable, name: str | None, wish: 
 
 
 class _Call:
-    def __init__(self, settings: Settings, table: RouteTable, name: str | None, out: Output) -> None:
-        self.settings, self.table, self.out = settings, table, out
-        self.source = chosen(table, name)
+    def __init__(self, desk: Desk) -> None:
+        self.settings, self.source, self.out = nearby(desk.settings), desk.source, desk.out
         self.unannounced = ""
 
     def left(self) -> None:

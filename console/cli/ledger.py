@@ -17,7 +17,7 @@ from console.ledger_search import Found, find
 from console.opening import nearby, open_ledger, open_settings
 from console.receipts import receipt_table, row_of
 from workers.ledger.ledger import Ledger
-from workers.ledger.records import DeliveryRecord, EventRecord
+from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
 
 T = TypeVar("T")
 #: Characters of an id that a table shows.
@@ -34,12 +34,14 @@ def runs(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest finished runs we heard of, and what became of each."""
     found = _ask(config, lambda ledger: _newest(ledger, limit))
     out = Output(json)
-    for event, planned in found:
-        out.fact(**event_facts(event), deliveries=dict(Counter(one.state.value for one in planned)))
+    for event, planned, after in found:
+        states = dict(Counter(one.state.value for one in planned))
+        out.fact(**event_facts(event), deliveries=states, after=after_facts(after) if after else None)
     table = _table("when", "source", "run", "status", "state", "deliveries", "id", "reason")
-    for event, planned in found:
+    for event, planned, after in found:
         status = event.run.status if event.run else ""
-        words = (event.source, event.run_id, status, event.state, _summary(planned), event.id[:SHORT], event.reason)
+        summary = _summary(planned) + (f"; {_deleting(after)}" if after else "")
+        words = (event.source, event.run_id, status, event.state, summary, event.id[:SHORT], event.reason)
         table.add_row(_when(event.at), *(plain(word) for word in words))
     out.show(table if found else "no run has been heard of yet")
 
@@ -70,6 +72,8 @@ def show(
         out.fact(**event_facts(event), deliveries=list(event.deliveries))
     for one in found.deliveries:
         out.fact(**delivery_facts(one))
+    for after in found.afters:
+        out.fact(after=after.after.id, source=after.after.source, run_id=after.after.run_id, **after_facts(after))
     _tell(out, found)
 
 
@@ -113,11 +117,28 @@ def delivery_facts(one: DeliveryRecord) -> dict[str, Any]:
     }
 
 
+def after_facts(after: AfterRecord) -> dict[str, Any]:
+    """What is deleted at the platform once all is delivered, as JSON has it."""
+    return {
+        "delete": list(after.after.delete),
+        "life": after.after.life,
+        "at": _iso(after.at),
+        "state": after.state.value,
+        "attempt": after.attempt,
+        "ended": _iso(after.ended),
+        "reason": after.reason,
+        "detail": after.detail,
+    }
+
+
 def _tell(out: Output, found: Found) -> None:
     for event in found.events:
         _facts(out, f"event {event.id}", event_facts(event), skip=("event",))
     for one in found.deliveries:
         _facts(out, f"delivery {one.delivery.id}", delivery_facts(one), skip=("delivery", "receipts"))
+    for after in found.afters:
+        facts = after_facts(after) | {"delete": ", ".join(after.after.delete)}
+        _facts(out, f"after {after.after.id}", facts, skip=())
     rows = [row for one in found.deliveries for row in one.checkpoint.receipts]
     if rows:
         out.show(receipt_table(rows, out.out.width))
@@ -140,11 +161,11 @@ def _ask(config: Path | None, question: Callable[[Ledger], Awaitable[T]]) -> T:
     return asyncio.run(ask())
 
 
-async def _newest(ledger: Ledger, most: int) -> list[tuple[EventRecord, list[DeliveryRecord]]]:
+async def _newest(ledger: Ledger, most: int) -> list[tuple[EventRecord, list[DeliveryRecord], AfterRecord | None]]:
     found = []
     for event in await ledger.newest_events(most):
         planned = await asyncio.gather(*(ledger.delivery(id) for id in event.deliveries))
-        found.append((event, [one for one in planned if one]))
+        found.append((event, [one for one in planned if one], await ledger.after_of(event)))
     return found
 
 
@@ -157,6 +178,11 @@ def _table(*names: str) -> Table:
 
 def _summary(planned: Sequence[DeliveryRecord]) -> str:
     return ", ".join(f"{count} {state}" for state, count in Counter(one.state.value for one in planned).items())
+
+
+def _deleting(after: AfterRecord) -> str:
+    """`delete dataset: done`."""
+    return f"delete {'+'.join(after.after.delete)}: {after.state}"
 
 
 def _delivered(one: DeliveryRecord) -> int:

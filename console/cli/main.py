@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from config.contracts.errors import ConfigInvalid
 from console import VERSION
-from console.cli import actors, beginning, checking, demo, ledger, output, serving, up, webhooks
+from console.cli import actors, beginning, checking, demo, emulator, ledger, output, platform, serving, up, webhooks
 from console.cli.verdict import FAILED, INTERRUPTED, explain
 
 BAD_CONFIG = 78
@@ -40,7 +40,7 @@ def _runrelay(
     pass
 
 
-for group in (beginning, checking, actors, webhooks, up, demo, serving, ledger):
+for group in (beginning, checking, actors, platform, webhooks, up, demo, serving, emulator, ledger):
     group.add_to(app)
 
 

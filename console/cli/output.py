@@ -48,6 +48,10 @@ class Output:
         """Progress or advice, on stderr."""
         self.err.print(line, soft_wrap=True)
 
+    def ask(self, question: str) -> None:
+        """A question, on stderr, whose answer is typed behind it."""
+        self.err.print(question, soft_wrap=True, end="")
+
 
 def report(kind: str, message: str, *, json: bool) -> None:
     """Say why a command ends without having done its work."""

@@ -1,10 +1,9 @@
-"""`runrelay receiver`, `worker`, `emulator`: one process each."""
+"""`runrelay receiver`, `worker`: one process each."""
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
@@ -15,7 +14,6 @@ from config.routes import RouteTable
 from config.settings import Settings
 from console.cli.options import Config, Host, Json, example, port
 from console.cli.output import Output
-from console.failures import CommandFailed
 from console.opening import open_settings, open_table
 
 LOOPBACK = "127.0.0.1"
@@ -27,7 +25,6 @@ log = structlog.get_logger("runrelay.console")
 def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("REDIS_URL=redis://127.0.0.1:6379/0 runrelay receiver --port 8080"))(receiver)
     app.command(epilog=example("REDIS_URL=redis://127.0.0.1:6379/0 runrelay worker"))(worker)
-    app.command(epilog=example("runrelay emulator --data emulator-data --actors my-actors"))(emulator)
 
 
 def receiver(
@@ -52,41 +49,6 @@ def worker(
 
     settings, table = _prepared(config)
     asyncio.run(work(settings, table, host=host, port=port, ready=_ready(Output(json), "worker")))
-
-
-def emulator(
-    data: Annotated[Path, typer.Option("--data", help="Folder for everything it keeps; made if missing.")],
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            envvar="RUNRELAY_EMULATOR_TOKEN",
-            show_envvar=True,
-            help="The only token it accepts; any unless given.",
-        ),
-    ] = None,
-    actors: Annotated[
-        list[Path] | None,
-        typer.Option("--actors", help="Folder of Actors: a folder each, with actor.yaml. Repeatable."),
-    ] = None,
-    clock_factor: Annotated[
-        float, typer.Option("--clock-factor", min=0, help="Multiplies the platform's waiting times; 0.001 for tests.")
-    ] = 1.0,
-    host: Host = LOOPBACK,
-    port: Annotated[int, port("Port of the API.")] = EMULATOR_PORT,
-    json: Json = False,
-) -> None:
-    """Be a local Apify: its API, with Actors that really run. Its demo Actor is runrelay~pydoc-crawler."""
-    from emulator.serve import serve  # here, so that no process of production loads it
-    from emulator.settings import EmulatorError, EmulatorSettings
-
-    settings = open_settings()
-    logs.configure(settings.log_level, settings.log_format, [token] if token else [])
-    platform = EmulatorSettings(data=data, token=token or None, actors=tuple(actors or ()), clock_factor=clock_factor)
-    try:
-        asyncio.run(_until_told(serve(platform, host, port, _ready(Output(json), "emulator"))))
-    except EmulatorError as exc:
-        raise CommandFailed("emulator_failed", str(exc)) from None
 
 
 def _prepared(config: Path | None) -> tuple[Settings, RouteTable]:
@@ -121,16 +83,3 @@ def _ready(out: Output, part: str) -> Callable[[str], None]:
         out.tell(f"{part} at {url}")
 
     return ready
-
-
-async def _until_told(serving: Coroutine[Any, Any, None]) -> None:
-    """Serve until SIGTERM or SIGINT, and end with 0 then. The server may have handlers of its own, which raise the
-    signal once more when it is done: it ends here."""
-    task = asyncio.ensure_future(serving)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("emulator.stopped")

@@ -5,9 +5,9 @@ import os
 
 from redis.exceptions import RedisError
 
-from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, NotFound, Transient, Unauthorized, WorkError
 from config.queue import QueueUnavailable
-from console.failures import CommandFailed
+from console.failures import CommandFailed, status_of
 
 _ADDRESS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
@@ -25,7 +25,7 @@ def explain(error: BaseException) -> CommandFailed | None:
         case CommandFailed():
             return error
         case WorkError():
-            return CommandFailed(error.reason.value, _work(error))
+            return _work(error)
         case QueueUnavailable() | RedisError():
             return CommandFailed("queue_unavailable", _REDIS.format(_named(error)))
         case OSError():
@@ -43,15 +43,27 @@ def _system(error: OSError) -> CommandFailed | None:
     return None
 
 
-def _work(error: WorkError) -> str:
+def _work(error: WorkError) -> CommandFailed:
+    """What the platform's refusal means to somebody who asked by hand."""
+    kind, said = error.reason.value, error.detail
     match error:
+        case Forbidden():
+            kind = "forbidden"
+            message = f"the platform does not let our token do this ({said}): is it ours, is the token scoped?"
         case Unauthorized():
-            return f"the platform refused our token ({error.detail}): check `token` of the source, usually APIFY_TOKEN"
+            message = f"the platform refused our token ({said}): check `token` of the source, usually APIFY_TOKEN"
         case NotFound():
-            return f"the platform does not know it ({error.detail}): check the name or id"
+            kind, message = "not_found", f"the platform does not know it ({said}): check the name or id"
+        case Transient() if status_of(error) == 429:
+            kind = "rate_limited"
+            message = f"the platform's rate limit is used up ({said}): try again in a minute"
+        case Transient() if 0 < status_of(error) < 500:
+            message = f"the platform cannot do it now ({said}): try again later"
         case Transient():
-            return f"the platform cannot be reached ({error.detail}): check the network, and `api_url` of the source"
-    return str(error)
+            message = f"the platform cannot be reached ({said}): check the network, and `api_url` of the source"
+        case _:
+            message = f"the platform refused it ({said})"
+    return CommandFailed(kind, message)
 
 
 def _named(error: Exception) -> str:

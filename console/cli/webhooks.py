@@ -19,6 +19,7 @@ from config.sources.apify.webhooks import (
     encode,
     pointing_at,
 )
+from console.cli import lasting
 from console.cli.options import Config, Json, Source, example
 from console.cli.output import Output
 from console.failures import CommandFailed
@@ -31,7 +32,7 @@ Event = Annotated[
 ]
 Show = Annotated[bool, typer.Option("--show-secret", help="Print secrets; without it they are masked.")]
 
-app = typer.Typer(help="The `webhooks` parameter of Run Actor.", no_args_is_help=True)
+app = typer.Typer(help="Webhooks to this receiver: of one run, or for all.", no_args_is_help=True)
 
 
 def add_to(main: typer.Typer) -> None:
@@ -39,6 +40,9 @@ def add_to(main: typer.Typer) -> None:
         encode_one
     )
     app.command("decode", epilog=example("runrelay webhooks decode W3siZXZlbnRUeXBlcyI6…"))(decode_value)
+    app.command("register", epilog=example("runrelay webhooks register acme/shop-de"))(lasting.register_one)
+    app.command("adopt", epilog=example("runrelay webhooks adopt YiKoxjkaS9gjGTqhF"))(lasting.adopt)
+    app.command("send", epilog=example("runrelay webhooks send http://127.0.0.1:8080/webhooks/apify"))(lasting.send_one)
     main.add_typer(app, name="webhooks")
 
 

@@ -1,28 +1,41 @@
 """Datasets and their items (Apify API, "Get dataset items", "Store items")."""
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from emulator.api import storages
-from emulator.api.call import Call, Endpoint, Find, json_answer
-from emulator.bodies import whole_body
-from emulator.datasets import Window
+from emulator.api.call import Call, Endpoint, Find, data, json_answer
+from emulator.bodies import json_body, json_object, whole_body
 from emulator.documents import Document
-from emulator.errors import invalid_value
-from emulator.query import Query
-from emulator.rows import RowFilter, is_clean, split_rows
+from emulator.errors import invalid_input
+from emulator.items.checks import check_schema, fields_schema, invalid_items
+from emulator.items.compression import accepted, compressed
+from emulator.items.generated import MAX_ROWS
+from emulator.items.reading import FORMATS, Reading
+from emulator.items.statistics import field_statistics
+from emulator.items.workbook import require_room
+from emulator.items.writing import Records, Source, written
+from emulator.pushing import push_rows
+from emulator.rows import split_rows
 
-_TYPES = {"json": "application/json; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
-_NO_LIMIT = 999_999_999_999  # what the platform reports when no limit was sent
-_NOT_EMULATED = ("unwind", "flatten", "view", "outputFields", "simplified", "skipFailedPages")
-_PIECE_BYTES = 256 * 1024
+_WHOLE_ROWS = 4 * 1024 * 1024  # so many bytes of untouched rows are read and sent in one go
+_WHOLE_RECORDS = 128 * 1024  # the same for rows that cost thought; longer answers are made in threads
+_WORTH_COMPRESSING = 1024
 
 
 def standalone() -> list[Endpoint]:
-    """`/v2/datasets` and below."""
+    """`/v2/datasets` and below, and the emulator's own way to make a large one."""
     root = "/v2/datasets/{storage}"
-    return [storages.collection("dataset", present), *endpoints(root, storages.by_id("dataset"), public=True)]
+    collection = storages.collection("dataset", present)
+    return [
+        Endpoint(collection.path, {**collection.methods, "POST": create}),
+        Endpoint("/emulator/datasets", {"POST": generate}),
+        *endpoints(root, storages.by_id("dataset"), public=True),
+    ]
 
 
 def endpoints(root: str, find: Find, *, public: bool) -> list[Endpoint]:
@@ -32,110 +45,130 @@ def endpoints(root: str, find: Find, *, public: bool) -> list[Endpoint]:
         return list_items(call, find(call))
 
     async def push(call: Call) -> Response:
-        return await push_items(call, find(call))
+        fields = fields_schema(find(call).get("schema"))
+        rows = split_rows(await whole_body(call.request, call.platform.settings.max_request_bytes))
+        if fields and (invalid := await asyncio.to_thread(invalid_items, rows, fields)):
+            return _refusal(invalid)
+        return _stored(call, find(call), rows)  # found again: it may have changed while the body came in
+
+    async def statistics(call: Call) -> Response:
+        return data({"fieldStatistics": await _field_statistics(call, find(call))})
 
     return [
         storages.one("dataset", root, find, present, public=public),
         Endpoint(f"{root}/items", {"GET": items, "POST": push}, public),
+        Endpoint(f"{root}/statistics", {"GET": statistics}, public),
     ]
+
+
+async def create(call: Call) -> Response:
+    """`POST /v2/datasets`: a new dataset, or the one of this name; the platform's clients may send `{"schema"}`."""
+    body = await json_object(call.request, call.platform.settings.max_request_bytes)
+    schema = body.get("schema") or {}
+    if not isinstance(schema, dict):
+        raise invalid_input("Field schema must be an object.")
+    check_schema(schema)
+    document, is_new = call.platform.storages.get_or_create("dataset", call.query.text("name"), call.account)
+    if is_new and schema:
+        document["schema"] = schema
+        call.platform.storages.touch("dataset", document)
+    return data(present(call, document), 201 if is_new else 200)
+
+
+class _GeneratedDataset(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /emulator/datasets`."""
+
+    rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)]
+    name: str | None = None
+    item: dict[str, Any] | None = None
+
+
+async def generate(call: Call) -> Response:
+    """`POST /emulator/datasets` with `{rows, name?, item?}`: a dataset whose rows are computed when they are read."""
+    body = await json_body(call.request, call.platform.settings.max_request_bytes, _GeneratedDataset)
+    document, is_new = call.platform.storages.get_or_create("dataset", body.name, call.account)
+    call.platform.storages.datasets.generate(document["id"], body.rows, body.item)
+    return data(present(call, document), 201 if is_new else 200)
 
 
 def present(call: Call, document: Document) -> Document:
     """A dataset as the API shows it; its counts lag as the rows do."""
-    count = call.platform.storages.datasets.visible(document["id"])
-    view = storages.described("dataset", call, document)
-    items_url = f"{view['consoleUrl']}/items"
+    id_, datasets = document["id"], call.platform.storages.datasets
+    count, made = datasets.visible(id_), datasets.generated(id_)
+    clean = (count if made.is_clean else 0) if made else document["cleanItemCount"]
+    view = {"schema": None, **storages.described("dataset", call, document)}
     return {
         **view,
         "itemCount": count,
-        "cleanItemCount": min(count, document["cleanItemCount"]),
-        "fields": [],
-        "stats": {"readCount": 0, "writeCount": count, "storageBytes": 0},
-        "itemsPublicUrl": items_url,
+        "cleanItemCount": min(count, clean),
+        "fields": made.fields if made else document.get("fields", []),
+        "stats": {"readCount": datasets.reads[id_], "writeCount": count, "storageBytes": datasets.size(id_)},
+        "itemsPublicUrl": storages.public_url(call, view, document, "items"),
     }
 
 
 def list_items(call: Call, document: Document) -> Response:
-    """A window of rows first, then what the filters leave of it."""
-    query, datasets = call.query, call.platform.storages.datasets
-    media_type = _media_type(query)
-    offset, desc = query.integer("offset") or 0, bool(query.flag("desc"))
-    limit = query.integer("limit") or _NO_LIMIT
-    filter_ = row_filter(query)
+    """A window of rows, what the query makes of them, and headers that tell of the window only."""
+    datasets, reading = call.platform.storages.datasets, Reading.of(call.query, document.get("schema"))
     total = datasets.visible(document["id"])
-    window = datasets.window(document["id"], total, offset, limit, desc=desc)
-    is_lines = query.text("format") == "jsonl"
-    if filter_ or desc:
-        pieces = _join(filter_.apply(window.rows(desc=desc)), b"\n" if is_lines else b",\n")
-    else:
-        pieces = window.pieces() if is_lines else _with_commas(window)
+    window = datasets.window(document["id"], total, reading.offset, reading.limit, desc=reading.desc)
+    if reading.format == "xlsx":
+        require_room(len(window))
     headers = {
-        "X-Apify-Pagination-Offset": str(offset),
-        "X-Apify-Pagination-Limit": str(limit),
+        "X-Apify-Pagination-Offset": str(reading.offset),
+        "X-Apify-Pagination-Limit": str(reading.limit),
         "X-Apify-Pagination-Count": str(len(window)),
         "X-Apify-Pagination-Total": str(total),
-        "X-Apify-Pagination-Desc": "true" if desc else "false",
+        "X-Apify-Pagination-Desc": "true" if reading.desc else "false",
+        "Content-Type": FORMATS[reading.format],
+        "Vary": "Accept-Encoding",
     }
-    if query.flag("attachment"):
+    if call.query.flag("attachment"):
         headers["Content-Disposition"] = "attachment"
     if call.request.method == "HEAD":
-        return Response(headers=headers, media_type=media_type)
-    body = pieces if is_lines else _bracketed(pieces)
-    return StreamingResponse(body, headers=headers, media_type=media_type)
+        return _headers_only(headers)
+    datasets.reads[document["id"]] += 1
+    url = f"{call.platform.settings.base_url}/v2/datasets/{document['id']}"
+    source = Source(document["id"], document["name"] or document["id"], url)
+    return _body(call, Records(window, reading), source, headers)
 
 
-def row_filter(query: Query) -> RowFilter:
-    """What the query wants left of each row. Raises: ApiError 400 for what is not emulated."""
-    if unknown := [name for name in _NOT_EMULATED if query.text(name)]:
-        raise invalid_value(f'Query parameter "{unknown[0]}" is not supported by the emulator.')
-    clean = bool(query.flag("clean"))
-    return RowFilter(
-        fields=tuple(query.words("fields")),
-        omit=tuple(query.words("omit")),
-        skip_hidden=clean or bool(query.flag("skipHidden")),
-        skip_empty=clean or bool(query.flag("skipEmpty")),
-    )
+def _headers_only(headers: dict[str, str]) -> Response:
+    response = Response(headers=headers)
+    del response.headers["content-length"]  # it would tell of this empty body
+    return response
 
 
-async def push_items(call: Call, document: Document) -> Response:
-    """All rows of the body or none."""
-    rows = split_rows(await whole_body(call.request, call.platform.settings.max_request_bytes))
-    storages_ = call.platform.storages
-    storages_.datasets.append(document["id"], rows)
-    document["cleanItemCount"] += sum(is_clean(row) for row in rows)
-    storages_.touch("dataset", document)
-    return json_answer({}, 201)
+def _body(call: Call, records: Records, source: Source, headers: dict[str, str]) -> Response:
+    pieces, encoding = written(records, source), accepted(call.request.headers.get("accept-encoding", ""))
+    is_plain = records.are_rows and records.reading.format in {"json", "jsonl"} and not encoding
+    if records.window.size <= (_WHOLE_ROWS if is_plain else _WHOLE_RECORDS):
+        body = b"".join(pieces)
+        pieces = iter((body,))
+        if not encoding or len(body) < _WORTH_COMPRESSING:
+            return Response(body, headers=headers)
+    if encoding:
+        headers["Content-Encoding"], pieces = encoding, compressed(pieces, encoding)
+    return StreamingResponse(pieces, headers=headers)
 
 
-def _media_type(query: Query) -> str:
-    name = query.text("format") or "json"
-    if name not in _TYPES:
-        raise invalid_value(f'Query parameter "format" must be json or jsonl in the emulator, not "{name[:20]}".')
-    return _TYPES[name]
+def _refusal(invalid: list[Document]) -> Response:
+    error = {"type": "schema-validation-error", "message": "Schema validation failed"}
+    return json_answer({"error": error | {"data": {"invalidItems": invalid}}}, 400)
 
 
-def _with_commas(window: Window) -> Iterator[bytes]:
-    """The window's lines as the inside of a JSON array; a raw line break never occurs inside a row."""
-    before = b""
-    for piece in window.pieces():
-        joined = before + piece
-        whole, before = (joined[:-1], joined[-1:]) if joined.endswith(b"\n") else (joined, b"")
-        yield whole.replace(b"\n", b",\n")
+def _stored(call: Call, document: Document, rows: list[bytes]) -> Response:
+    push_rows(call.platform.storages, document, rows)
+    call.platform.runs.charge_items(document, len(rows))
+    location = f"{call.platform.settings.base_url}/v2/datasets/{document['id']}/items"
+    return json_answer({}, 201, {"Location": location})
 
 
-def _join(rows: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
-    """Rows with separators between them, in pieces of some 256 KiB; lines also end with one."""
-    buffer = bytearray()
-    for index, row in enumerate(rows):
-        buffer += (separator if index else b"") + row
-        if len(buffer) >= _PIECE_BYTES:
-            yield bytes(buffer)
-            buffer.clear()
-    if buffer:
-        yield bytes(buffer) + (b"\n" if separator == b"\n" else b"")
-
-
-def _bracketed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield b"["
-    yield from pieces
-    yield b"]"
+async def _field_statistics(call: Call, document: Document) -> Document | None:
+    """Statistics of the fields that the dataset's schema names; None without such a schema."""
+    fields, datasets = fields_schema(document.get("schema")), call.platform.storages.datasets
+    if fields is None:
+        return None
+    total = datasets.visible(document["id"])
+    rows: Iterator[bytes] = datasets.window(document["id"], total, 0, total).rows()
+    return await asyncio.to_thread(field_statistics, rows, list(fields.get("properties") or {}))

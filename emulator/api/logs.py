@@ -1,4 +1,4 @@
-"""Logs of runs (Apify API, "Get log")."""
+"""Logs of runs and builds (Apify API, "Get log")."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -8,11 +8,6 @@ from emulator.api.call import Call, Endpoint, Find
 from emulator.runlog import without_colours
 
 _MEDIA_TYPE = "text/plain; charset=utf-8"
-
-
-def standalone(find: Find) -> list[Endpoint]:
-    """`/v2/logs/{id}`."""
-    return endpoints("/v2/logs/{run}", find, public=True)
 
 
 def endpoints(path: str, find: Find, *, public: bool) -> list[Endpoint]:
@@ -25,12 +20,18 @@ def endpoints(path: str, find: Find, *, public: bool) -> list[Endpoint]:
 
 
 def get_log(call: Call, run_id: str) -> Response:
-    """The log so far; with `stream` the answer goes on until the run ends."""
+    """The log of a run so far; with `stream` the answer goes on until the run ends."""
+    logs = call.platform.logs
+    growing = logs.follow(run_id) if call.query.flag("stream") else None
+    return lines_answer(call, run_id, growing or logs.read(run_id))
+
+
+def lines_answer(call: Call, id_: str, blocks: Iterable[list[str]] | AsyncIterator[list[str]]) -> Response:
+    """Lines of a log as text: coloured with `raw`, to be saved as a file with `download`."""
     is_raw = bool(call.query.flag("raw"))
     is_download = bool(call.query.flag("download"))
-    headers = {"Content-Disposition": f'attachment; filename="{run_id}.txt"'} if is_download else None
-    growing = call.platform.logs.follow(run_id) if call.query.flag("stream") else None
-    body = _following(growing, is_raw) if growing else _reading(call.platform.logs.read(run_id), is_raw)
+    headers = {"Content-Disposition": f'attachment; filename="{id_}.txt"'} if is_download else None
+    body = _following(blocks, is_raw) if isinstance(blocks, AsyncIterator) else _reading(blocks, is_raw)
     return StreamingResponse(body, headers=headers, media_type=_MEDIA_TYPE)
 
 

@@ -13,7 +13,7 @@ TO = "    to: [{sink: rows}]\n"
 ROUTES = "routes:\n  - name: all\n"
 ROUTE = ROUTES + TO
 
-KNOWN_IN_ROUTE = "known are batch, final, name, read, retry, to, when"
+KNOWN_IN_ROUTE = "known are after, batch, final, name, read, retry, to, when"
 KNOWN_IN_FILE = "known are defaults, routes, sinks, sources, unmatched, version"
 NAME = "is no name: a name begins with a letter and has at most 64 letters, digits, `_` and `-`"
 DURATION = "not a duration: write a number and a unit (ms, s, m, h, d), such as 10m"
@@ -44,12 +44,15 @@ AFTER_HEAD = {
         ROUTES + "    when: {actors: [a/b]}\n" + TO,
         [
             "9:12: routes[0].when.actors: there is no key `actors` here: did you mean `actor`? "
-            "known are actor, not, origin, source, status, task"
+            "known are actor, build, not, origin, schedule, source, status, task"
         ],
     ),
     "not inside not": (
         ROUTES + "    when: {not: {not: {status: X}}}\n" + TO,
-        ["9:18: routes[0].when.not.not: there is no key `not` here: known are actor, origin, source, status, task"],
+        [
+            "9:18: routes[0].when.not.not: there is no key `not` here: "
+            "known are actor, build, origin, schedule, source, status, task"
+        ],
     ),
     "empty not": (
         ROUTES + "    when: {not: {}}\n" + TO,
@@ -228,7 +231,7 @@ AFTER_HEAD = {
     "a stream that is none": (
         ROUTES + "    to: [{sink: out, send: item}]\n",
         [
-            "9:28: routes[0].to[0].send: must be `items`, `records`, `run` or `log`, not `item`;"
+            "9:28: routes[0].to[0].send: must be `items`, `records`, `requests`, `run` or `log`, not `item`;"
             " did you mean `items`? · Example: `send: items`"
         ],
     ),
@@ -379,12 +382,12 @@ WHOLE = {
         "version: 1\n" + SOURCES + "sinks: {rows: {}}\n" + ROUTE,
         [
             "3:9: sinks.rows: without a `type:` the name is the type; "
-            "there is no type `rows`: known are file, http, stdout"
+            "there is no type `rows`: known are actor, file, http, stdout"
         ],
     ),
     "type of a sink misspelled": (
         "version: 1\n" + SOURCES + "sinks: {rows: {type: fiel, base: x}}\n" + ROUTE,
-        ["3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? known are file, http, stdout"],
+        ["3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? known are actor, file, http, stdout"],
     ),
     "options of a sink": (
         "version: 1\n" + SOURCES + f"sinks:\n  rows:\n    {SHELF}\n    timeout: 1h\n    chunk: 5\n    kind: stel\n"

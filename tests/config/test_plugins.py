@@ -70,5 +70,6 @@ def test_a_module_that_is_no_sink_says_what_it_lacks() -> None:
     assert refusal("bare") == unusable.format("bare") + "it lacks `Target`, `connect`"
     assert refusal("bare", SOURCES) == unusable.format("bare") + "it lacks `connect`"
     assert (
-        refusal("greedy") == unusable.format("greedy") + "TAKES has words other than `items`, `records`, `run`, `log`"
+        refusal("greedy")
+        == unusable.format("greedy") + "TAKES has words other than `items`, `records`, `requests`, `run`, `log`"
     )

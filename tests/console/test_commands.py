@@ -5,11 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from console import VERSION
-from console.cli.main import app, main
+from console.cli.main import main
 from console.recipes import recipes
+from scripts.reference import COMMANDS, command_line, commands
 from tests.console.command import ROOT
 
 GOOD = """\
@@ -30,19 +30,17 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def _commands() -> list[list[str]]:
-    group = get_command(app)
-    names = [[name] for name in group.commands if name != "webhooks"]  # type: ignore[attr-defined]  # it is a group
-    return [*names, ["webhooks", "encode"], ["webhooks", "decode"]]
-
-
-@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+@pytest.mark.parametrize("words", [words for words, _ in commands()], ids=" ".join)
 def test_every_command_has_help_with_an_example_and_json(words: list[str], capsys: Captured) -> None:
     assert main([*words, "--help"]) == 0
     said = capsys.readouterr().out
     assert "Example" in said
     assert f"runrelay {' '.join(words)}" in said
     assert "--json" in said
+
+
+def test_the_reference_is_what_the_commands_say() -> None:
+    assert COMMANDS.read_text() == command_line(), "run: python scripts/reference.py"
 
 
 def test_the_version_is_the_project_s(capsys: Captured) -> None:

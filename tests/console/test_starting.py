@@ -15,9 +15,11 @@ import pytest
 from aiohttp import web
 
 from config.settings import Settings
-from config.sources.apify.starting import RunOptions, actor_path, announcement
+from config.sources.apify.paths import program_path
+from config.sources.apify.starting import RunOptions, announcement
 from config.sources.apify.webhooks import decode
 from console.cli.main import main
+from console.starting import has_ended
 from tests.console.command import Ended, ran, running
 from tests.end_to_end.conftest import PUSHER
 from tests.end_to_end.installation import SECRET, installation
@@ -272,12 +274,30 @@ def test_options_are_written_as_the_platform_names_them() -> None:
     assert RunOptions().params() == {}
 
 
-def test_an_actor_has_one_path_however_it_is_named() -> None:
-    assert [actor_path(name) for name in ("acme/shop", "acme~shop", "E2jjCZBezvAZnX8Rb")] == [
+def test_an_actor_has_one_path_however_it_is_named_and_a_task_another() -> None:
+    names = ("acme/shop", "acme~shop", "E2jjCZBezvAZnX8Rb", "task:acme/nightly", "task:T2jjCZBezvAZnX8Rb")
+    assert [program_path(name) for name in names] == [
         "/acts/acme~shop",
         "/acts/acme~shop",
         "/acts/E2jjCZBezvAZnX8Rb",
+        "/actor-tasks/acme~nightly",
+        "/actor-tasks/T2jjCZBezvAZnX8Rb",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "finished", "ended"),
+    [
+        ("SUCCEEDED", None, True),
+        ("TIMED-OUT", "2026-11-22T10:00:00.000Z", True),
+        ("EVICTED", "2026-11-22T10:00:00.000Z", True),
+        ("EVICTED", None, False),
+        ("TIMING-OUT", "2026-11-22T10:00:00.000Z", False),
+        ("RUNNING", None, False),
+    ],
+)
+def test_a_run_has_ended_by_its_status_or_by_its_time(status: str, finished: str | None, ended: bool) -> None:
+    assert has_ended({"id": "r", "status": status, "finishedAt": finished}) is ended
 
 
 def test_the_announcement_is_the_platform_s_own() -> None:

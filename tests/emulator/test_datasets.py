@@ -33,6 +33,17 @@ def test_any_window_is_the_slice_of_all_rows(datasets: Datasets, offset: int, li
         assert b"".join(window.pieces()) == b"".join(row + b"\n" for row in expected)
 
 
+def test_large_rows_are_read_one_by_one_in_both_directions(datasets: Datasets) -> None:
+    large = [json.dumps({"n": n, "pad": "x" * 2000}).encode() for n in range(1500)]
+    datasets.append("d", large)
+
+    window = datasets.window("d", 1500, 10, 1480)
+
+    assert window.size == sum(len(row) + 1 for row in large[10:1490])
+    assert list(window.rows()) == large[10:1490]
+    assert list(window.rows(desc=True)) == large[1489:9:-1]
+
+
 def test_what_a_torn_write_left_is_cut_off_by_the_next_one(datasets: Datasets, tmp_path: Path) -> None:
     datasets.append("d", ROWS[:3])
     with (tmp_path / "d" / "items.jsonl").open("ab") as items, (tmp_path / "d" / "items.index").open("ab") as index:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import ApiError
-from emulator.rows import RowFilter, is_clean, split_rows
+from emulator.items.transformation import Transformation
+from emulator.rows import is_clean, members_of, split_rows
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -35,8 +36,8 @@ def test_keeps_numbers_spacing_and_key_order_as_sent() -> None:
 
 def test_takes_a_single_object_and_half_surrogate_pairs() -> None:
     assert split_rows(b'{"a": "\\ud800"}') == [b'{"a": "\\ud800"}']
-    assert is_clean(b'{"a": "\\ud800"}')
-    assert list(RowFilter(omit=("b",)).apply([b'{"a":"\\ud800","b":1}'])) == [b'{"a":"\\ud800"}']
+    assert is_clean(members_of(b'{"a": "\\ud800"}'))
+    assert list(Transformation(omit=("b",)).apply([b'{"a":"\\ud800","b":1}'])) == [b'{"a":"\\ud800"}']
 
 
 @pytest.mark.parametrize(
@@ -66,19 +67,19 @@ def test_refuses_what_is_not_json_objects(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("kept", "expected"),
     [
-        (RowFilter(fields=("c", "a")), [b'{"c":3,"a":1}', b"{}", b'{"a":5}']),
-        (RowFilter(omit=("a",)), [b'{"#b":2,"c":3}', b"{}", b"{}"]),
-        (RowFilter(fields=("a", "c"), omit=("a",)), [b'{"c":3}', b"{}", b"{}"]),
-        (RowFilter(skip_hidden=True), [b'{"a":1,"c":3}', b"{}", b'{"a": 5}']),
-        (RowFilter(skip_empty=True), [b'{"a": 1, "#b": 2, "c": 3}', b'{"a": 5}']),
-        (RowFilter(omit=("a",), skip_hidden=True, skip_empty=True), [b'{"c":3}']),
+        (Transformation(fields=("c", "a")), [b'{"c":3,"a":1}', b"{}", b'{"a":5}']),
+        (Transformation(omit=("a",)), [b'{"#b":2,"c":3}', b"{}", b"{}"]),
+        (Transformation(fields=("a", "c"), omit=("a",)), [b'{"c":3}', b"{}", b"{}"]),
+        (Transformation(skip_hidden=True), [b'{"a":1,"c":3}', b"{}", b'{"a": 5}']),
+        (Transformation(skip_empty=True), [b'{"a": 1, "#b": 2, "c": 3}', b'{"a": 5}']),
+        (Transformation(omit=("a",), skip_hidden=True, skip_empty=True), [b'{"c":3}']),
     ],
 )
-def test_filters_fields_and_rows(kept: RowFilter, expected: list[bytes]) -> None:
+def test_chooses_fields_and_rows(kept: Transformation, expected: list[bytes]) -> None:
     rows = [b'{"a": 1, "#b": 2, "c": 3}', b"{}", b'{"a": 5}']
 
     assert list(kept.apply(rows)) == expected
 
 
 def test_a_row_is_clean_when_something_in_it_is_not_hidden() -> None:
-    assert [is_clean(row) for row in (b"{}", b'{"#a":1}', b'{"#a":1,"b":null}')] == [False, False, True]
+    assert [is_clean(members_of(row)) for row in (b"{}", b'{"#a":1}', b'{"#a":1,"b":null}')] == [False, False, True]

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +24,15 @@ async def test_the_run_object_has_the_fields_of_the_api_page(emulator: Emulator)
         *("id", "actId", "userId", "actorTaskId", "startedAt", "finishedAt", "status", "statusMessage"),
         *("isStatusMessageTerminal", "meta", "stats", "options", "buildId", "buildNumber", "exitCode", "generalAccess"),
         *("defaultKeyValueStoreId", "defaultDatasetId", "defaultRequestQueueId", "storageIds", "usage", "usageUsd"),
-        *("usageTotalUsd", "isContainerServerReady", "platformUsageBillingModel"),
+        *("usageTotalUsd", "isContainerServerReady", "platformUsageBillingModel", "containerUrl", "gitBranchName"),
+        "metamorphs",
     }
+    assert run["stats"].keys() == {
+        *("inputBodyLen", "migrationCount", "rebootCount", "restartCount", "resurrectCount", "metamorph"),
+        *("memAvgBytes", "memMaxBytes", "memCurrentBytes", "cpuAvgUsage", "cpuMaxUsage", "cpuCurrentUsage"),
+        *("netRxBytes", "netTxBytes", "durationMillis", "runTimeSecs", "computeUnits"),
+    }
+    assert len(run["usage"]) == len(run["usageUsd"]) == 12
     assert run["options"] == {
         "build": "latest",
         "timeoutSecs": 90,
@@ -60,10 +69,11 @@ async def test_the_environment_is_that_of_the_platform_and_nothing_of_ours(
     assert STAMP.fullmatch(started)
     assert STAMP.fullmatch(env.pop("ACTOR_TIMEOUT_AT"))
     assert env.pop("APIFY_TOKEN").startswith("apify_run_")
+    assert env.pop("ACTOR_EVENTS_WEBSOCKET_URL").startswith("ws://127.0.0.1:")
     assert json.loads(env.pop("ACTOR_STORAGES_JSON")) == run["storageIds"]
     assert env == {
         "CWD": str(folder),
-        "PATH": os.environ["PATH"],
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": os.environ["HOME"],
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
@@ -87,7 +97,7 @@ async def test_the_environment_is_that_of_the_platform_and_nothing_of_ours(
         "APIFY_USER_ID": run["userId"],
         "APIFY_META_ORIGIN": "API",
         "APIFY_PROXY_HOSTNAME": "127.0.0.1",
-        "APIFY_PROXY_PORT": emulator.url.rsplit(":", 1)[1],
+        "APIFY_PROXY_PORT": "9",
         "APIFY_PROXY_PASSWORD": "emulator",
         "APIFY_PROXY_STATUS_URL": emulator.url,
         "NO_PROXY": "127.0.0.1,localhost",

@@ -121,7 +121,8 @@ sources:
         door = await _serving(
             stack, partial(serve_receiver, create_app(table.sources, queue, settings=settings), "127.0.0.1", 0)
         )
-        await _serving(stack, partial(run_worker, settings, table, host="127.0.0.1", port=0))
+        working = settings.model_copy(update={"public_url": settings.public_url or door})
+        await _serving(stack, partial(run_worker, working, table, host="127.0.0.1", port=0))
         http = await stack.enter_async_context(ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}))
         yield Installation(
             settings=settings,

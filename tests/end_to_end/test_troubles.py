@@ -142,9 +142,12 @@ async def test_a_target_that_says_no_ends_in_a_dead_letter(settings: Settings, t
 
 
 async def test_long_work_goes_on_in_slices_within_a_short_job_timeout(
-    valkey_url: str, tmp_path: Path, actors: Path
+    valkey_url: str, tmp_path: Path, actors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = load_settings(redis_url=valkey_url, spool_dir=tmp_path / "spool", slice_seconds=0.2, job_timeout=2)
+    monkeypatch.setattr("workers.sinks.file._Items.takes_pages", False)
+    short = load_settings(
+        redis_url=valkey_url, spool_dir=tmp_path / "spool", slice_seconds=0.2, job_timeout=2, max_jobs=1
+    )
     routes = FILE + "defaults: {batch: {items: 10}}\n"
     async with installation(short, tmp_path, routes, actors) as place:
         run = await place.start("local~pusher", {"items": 2000})
@@ -182,7 +185,9 @@ async def test_a_part_file_that_keeps_vanishing_ends_in_a_dead_letter(
     monkeypatch.setattr("workers.progress.CHECKPOINTS", 5)
     routes = FILE + "defaults: {batch: {items: 10}}\n"
     monkeypatch.setattr("workers.staging._holds", lambda fd, mark: False)
-    async with installation(settings, tmp_path, routes, actors) as place:
+    monkeypatch.setattr("workers.sinks.file._Items.takes_pages", False)
+    one_slot = settings.model_copy(update={"max_jobs": 1})
+    async with installation(one_slot, tmp_path, routes, actors) as place:
         run = await place.start("local~pusher", {"items": 200})
         _, (delivery,) = await place.finished(run["id"])
     assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "target_unavailable")

@@ -2,23 +2,27 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from config.contracts.errors import Unauthorized
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Api, Source
+from config.routes import load
 from workers import names as module
-from workers.names import Names
+from workers.names import NAMES, Names, mentioned
 
 API = cast(Api, None)
+PROGRAMS = frozenset({"actor", "task"})
 
 
 @dataclass
 class Platform:
-    """`account`, `actor_name` and `task_name` of a source. `asked`: every question."""
+    """Those methods of a source that tell names. `asked`: every question."""
 
     name: str = "apify"
     refuses: bool = False
@@ -38,6 +42,12 @@ class Platform:
 
     async def task_name(self, api: Api, task_id: str, /) -> str:
         return self._answer(f"task {task_id}") if task_id else ""
+
+    async def schedule_name(self, api: Api, schedule_id: str, /) -> str:
+        return self._answer(f"schedule {schedule_id}")
+
+    async def build_tags(self, api: Api, run: Run, /) -> tuple[str, ...]:
+        return (self._answer(f"build {run.build}"),)
 
     @property
     def source(self) -> Source:
@@ -75,20 +85,60 @@ def run(actor: str = "a1", task: str = "") -> Run:
 
 async def test_a_run_gets_its_names_and_keeps_the_rest() -> None:
     platform = Platform()
-    named = await Names().named(platform.source, API, run(task="t1"))
+    named = await Names().named(platform.source, API, run(task="t1"), PROGRAMS)
     assert (named.actor, named.task) == ("apify actor a1", "apify task t1")
     assert (named.id, named.actor_id, named.task_id, named.account) == ("r", "a1", "t1", "u")
+
+
+async def test_only_what_is_wanted_is_asked_for() -> None:
+    platform, one = Platform(), msgspec.structs.replace(run(task="t1"), build="0.1.2", schedule_id="s1")
+    assert await Names().named(platform.source, API, one, frozenset()) == one
+    assert platform.asked == []
+    named = await Names().named(platform.source, API, one, NAMES)
+    assert (named.actor, named.task, named.schedule) == ("apify actor a1", "apify task t1", "apify schedule s1")
+    assert platform.asked == ["actor a1", "task t1", "schedule s1", "build 0.1.2"]
+
+
+async def test_the_tag_a_run_was_asked_for_by_stays_when_the_others_are_learned() -> None:
+    platform, names = Platform(), Names()
+    one = msgspec.structs.replace(run(), build="0.1.2", tags=("beta",))
+    other = msgspec.structs.replace(run(), build="0.1.2")
+    assert (await names.named(platform.source, API, one, NAMES)).tags == ("beta", "apify build 0.1.2")
+    assert (await names.named(platform.source, API, other, NAMES)).tags == ("apify build 0.1.2",)
+    assert platform.asked.count("build 0.1.2") == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "target", "names"),
+    [
+        ("{status: SUCCEEDED}", "{sink: disk}", set()),
+        ("{origin: API, not: {actor: acme/shop}}", "{sink: disk}", {"actor"}),
+        ("{schedule: nightly}", "{sink: disk, when: {build: latest}}", {"schedule", "build"}),
+        ("{}", '{sink: disk, path: "{{ task.name }}.jsonl"}', {"task"}),
+        ("{}", '{sink: disk, path: "{{ run.buildNumber }}.jsonl"}', set()),
+        ("{}", "{sink: far}", {"actor", "task"}),
+    ],
+)
+def test_names_are_wanted_where_the_file_mentions_them_or_a_sink_does(
+    when: str, target: str, names: set[str], tmp_path: Path
+) -> None:
+    (tmp_path / "runrelay.yaml").write_text(
+        "version: 1\nsources: {apify: {token: t0ken-of-mine}}\n"
+        "sinks: {disk: {type: file, base: r/}, far: {type: http, url: 'http://far.example'}}\n"
+        f"routes: [{{name: one, when: {when}, to: [{target}]}}]\n"
+    )
+    assert mentioned(load(tmp_path / "runrelay.yaml", {})) == names
 
 
 async def test_each_is_asked_for_once_an_hour(clock: Clock) -> None:
     platform, names = Platform(), Names()
     for _ in range(3):
-        await names.named(platform.source, API, run(task="t1"))
+        await names.named(platform.source, API, run(task="t1"), PROGRAMS)
         assert await names.account(platform.source, API) == "apify account"
         clock.now += 1199.0
     assert platform.asked == ["actor a1", "task t1", "account"]
     clock.now += 3.0
-    await names.named(platform.source, API, run(task="t1"))
+    await names.named(platform.source, API, run(task="t1"), PROGRAMS)
     await names.account(platform.source, API)
     assert platform.asked == ["actor a1", "task t1", "account"] * 2
 
@@ -97,8 +147,8 @@ async def test_accounts_do_not_share_their_names() -> None:
     one, other, names = Platform("one"), Platform("other"), Names()
     assert await names.account(one.source, API) == "one account"
     assert await names.account(other.source, API) == "other account"
-    assert (await names.named(other.source, API, run())).actor == "other actor a1"
-    assert (await names.named(one.source, API, run())).actor == "one actor a1"
+    assert (await names.named(other.source, API, run(), PROGRAMS)).actor == "other actor a1"
+    assert (await names.named(one.source, API, run(), PROGRAMS)).actor == "one actor a1"
 
 
 async def test_a_refusal_is_not_remembered() -> None:
@@ -113,10 +163,10 @@ async def test_what_was_asked_for_again_is_not_the_oldest(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "MOST", 3)
     platform, names = Platform(), Names()
     await names.account(platform.source, API)
-    await names.named(platform.source, API, run("a1", "t"))
+    await names.named(platform.source, API, run("a1", "t"), PROGRAMS)
     clock.now += 3601.0
     await names.account(platform.source, API)
-    await names.named(platform.source, API, run("a2", "t"))
+    await names.named(platform.source, API, run("a2", "t"), PROGRAMS)
     platform.asked.clear()
     await names.account(platform.source, API)
     assert platform.asked == []
@@ -127,8 +177,8 @@ async def test_memory_is_bounded_and_the_oldest_go_first(monkeypatch: pytest.Mon
     platform, names = Platform(), Names()
     await names.account(platform.source, API)
     for actor in ("a1", "a2", "a3"):
-        await names.named(platform.source, API, run(actor, "t"))
+        await names.named(platform.source, API, run(actor, "t"), PROGRAMS)
     platform.asked.clear()
-    await names.named(platform.source, API, run("a3", "t"))
+    await names.named(platform.source, API, run("a3", "t"), PROGRAMS)
     await names.account(platform.source, API)
     assert platform.asked == ["account"]

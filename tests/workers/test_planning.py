@@ -31,7 +31,7 @@ sources: {apify: {token: tok-0123456789, webhook: {secrets: [secret-0123456789]}
 sinks: {disk: {type: file, base: results/}}
 routes:
   - name: good
-    when: {status: SUCCEEDED}
+    when: {status: SUCCEEDED, not: {actor: acme/old}}
     read: {dataset: "*"}
     to: [{sink: disk, name: rows, path: "{{ run.id }}/{{ dataset }}.jsonl"}]
   - name: bad

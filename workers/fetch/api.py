@@ -1,9 +1,10 @@
 """The platform's API over aiohttp, with manners. Knows no platform: a source's `Manners` say how to behave."""
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from multidict import CIMultiDictProxy
@@ -11,20 +12,40 @@ from yarl import URL
 
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
-from config.contracts.source import Answer, Manners, StreamedAnswer, TooLarge
+from config.contracts.source import Answer, Manners, Rate, StreamedAnswer, TooLarge
+from workers.fetch.rates import Rates, Sleep
+from workers.fetch.retrying import Refused, Tries
 from workers.fetch.unpacking import ENCODINGS, unpacked
 
-#: Seconds to connect, and between two chunks of a body. A whole body may take as long as it keeps coming.
+#: Seconds to connect.
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
-#: Most bytes of an error body that anybody reads, and most seconds.
+#: Seconds until an answer begins, and between two chunks of it. A platform may hold an answer back for 60 s when asked
+#: to wait for a run. A streamed body may take as long as it keeps coming.
+READ_TIMEOUT = 90.0
+#: Most bytes of an error body that anybody reads.
 ERROR_BYTES = 64 * 1024
-ERROR_TIMEOUT = 10.0
 CHUNK = 1024 * 1024
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TOO_MANY = 429
+_NO_CONTENT = 204
 
 Params = Mapping[str, str | int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds.
+
+    Attributes:
+        whole: for one try of an answer that is read whole, its body and the waiting for its turn included: 12 MiB at
+            40 KiB a second.
+        error: for the body of a refusal.
+    """
+
+    whole: float = 300.0
+    error: float = 10.0
 
 
 @asynccontextmanager
@@ -37,20 +58,38 @@ async def open_session(read_timeout: float = READ_TIMEOUT) -> AsyncIterator[Clie
         read_bufsize=CHUNK,
         trust_env=False,
     )
+    # Which requests are made again is ours to say (`workers.fetch.retrying`). aiohttp would repeat a PUT unasked, and
+    # has no public switch for it.
+    session._retry_connection = False
     async with session:
         yield session
 
 
 class HttpApi:
-    """See `config.contracts.source.Api`."""
+    """See `config.contracts.source.Api`. One for each source and process: its requests share their limits."""
 
-    def __init__(self, session: ClientSession, manners: Manners) -> None:
+    def __init__(
+        self,
+        session: ClientSession,
+        manners: Manners,
+        *,
+        deadlines: Deadlines = Deadlines(),
+        rates: Rates | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """`sleep`: waits between two tries."""
         self.session = session
         self.manners = manners
+        self._deadlines = deadlines
+        self._rates = Rates(manners.in_all) if rates is None else rates
+        self._sleep = sleep
 
     async def get(self, path: str, params: Params | None = None, *, most: int | None = None) -> Answer:
-        async with self.stream(path, params) as answer:
-            return Answer(answer.status, answer.headers, await _whole(answer.chunks, most))
+        async def once() -> Answer:
+            async with self._in_time(), self._request("GET", path, params) as response:
+                return await _answer(response, most)
+
+        return await self._tried("GET", once)
 
     async def send(
         self,
@@ -62,14 +101,34 @@ class HttpApi:
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        typed = {"Content-Type": content_type} if body is not None else {}
-        async with self._request(method, path, params, body=body, headers={**(headers or {}), **typed}) as response:
-            return Answer(response.status, _lower(response.headers), await _whole(_chunks(response), None))
+        typed = {**(headers or {}), **({"Content-Type": content_type} if body is not None else {})}
+
+        async def once() -> Answer:
+            async with self._in_time(), self._request(method, path, params, body=body, headers=typed) as response:
+                return await _answer(response, None)
+
+        return await self._tried(method, once)
 
     @asynccontextmanager
     async def stream(self, path: str, params: Params | None = None) -> AsyncIterator[StreamedAnswer]:
-        async with self._request("GET", path, params) as response:
+        async with AsyncExitStack() as stack:
+            response = await self._tried("GET", lambda: stack.enter_async_context(self._request("GET", path, params)))
             yield StreamedAnswer(response.status, _lower(response.headers), _chunks(response))
+
+    async def _tried(self, method: str, once: Callable[[], Awaitable[T]]) -> T:
+        tries = Tries(method, self.manners.patience)
+        while True:
+            try:
+                return await once()
+            except (Refused, Transient) as exc:
+                failure = exc
+            await self._sleep(tries.pause(failure))
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        with _trouble():
+            async with asyncio.timeout(self._deadlines.whole):
+                yield
 
     @asynccontextmanager
     async def _request(
@@ -81,8 +140,9 @@ class HttpApi:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[ClientResponse]:
-        """One answer inside 2xx; redirects are followed, elsewhere without the token; anything else raises its
-        verdict."""
+        """One answer inside 2xx; redirects are followed, elsewhere without the token; anything else raises Refused."""
+        rate = self.manners.rate(method, path)
+        await self._rates.turn(rate)
         # Paths come quoted; unquoting them again would turn a record called `..` into a step up.
         url, token = URL(f"{self.manners.base_url}{path}", encoded=True), self.manners.token
         for _ in range(MAX_REDIRECTS + 1):
@@ -105,6 +165,7 @@ class HttpApi:
                         )
                     )
                 if response.status not in _REDIRECTS:
+                    self._learn(rate, response)
                     await self._judge(response)
                     yield response
                     return
@@ -112,9 +173,31 @@ class HttpApi:
                 token = token if self._is_own(url) else ""
         raise Permanent(Reason.SOURCE_REFUSED, f"more than {MAX_REDIRECTS} redirects")
 
+    def _learn(self, rate: Rate, response: ClientResponse) -> None:
+        """What an answer says about how often we may ask."""
+        told = response.headers.get(self.manners.limit_header, "") if self.manners.limit_header else ""
+        if told.isdecimal() and int(told[:9]) > 0:
+            self._rates.told(rate, int(told[:9]))
+        if response.status == _TOO_MANY:
+            self._rates.refused(rate)
+
     async def _judge(self, response: ClientResponse) -> None:
         if not 200 <= response.status < 300:
-            raise self.manners.verdict(response.status, _lower(response.headers), await _start(response, ERROR_BYTES))
+            said = await self._start(response)
+            raise Refused(response.status, self.manners.verdict(response.status, _lower(response.headers), said))
+
+    async def _start(self, response: ClientResponse) -> bytes:
+        """The first bytes of an error body, without our token should it be repeated there; what follows is not read.
+        The status says enough when the body breaks off."""
+        body = b""
+        with suppress(Transient, Permanent, TimeoutError):
+            async with asyncio.timeout(self._deadlines.error):
+                async for chunk in _chunks(response, ERROR_BYTES):
+                    body += chunk
+                    if len(body) >= ERROR_BYTES:
+                        break
+        token = self.manners.token.encode()
+        return (body.replace(token, b"***") if token else body)[:ERROR_BYTES]
 
     def _redirect(self, url: URL, response: ClientResponse) -> URL:
         """Where a redirect leads, if it may: the API's own origin, or https at one of the platform's storage hosts."""
@@ -138,14 +221,19 @@ def _trouble() -> Iterator[None]:
     """Connection trouble, before or while a body comes, is worth another try."""
     try:
         yield
-    except (ClientError, TimeoutError, OSError, zlib.error) as exc:
+    except (ClientError, TimeoutError, OSError) as exc:
         raise Transient(Reason.SOURCE_UNAVAILABLE, f"{type(exc).__name__} while asking the platform") from exc
 
 
+async def _answer(response: ClientResponse, most: int | None) -> Answer:
+    return Answer(response.status, _lower(response.headers), await _whole(_chunks(response), most))
+
+
 async def _chunks(response: ClientResponse, size: int = CHUNK) -> AsyncIterator[bytes]:
-    pieces = response.content.iter_chunked(size)
+    """The body, unpacked. One that cannot be (204) has no packing either, whatever its headers say."""
+    encoding = "" if response.status == _NO_CONTENT else response.headers.get("Content-Encoding", "")
     with _trouble():
-        async for piece in unpacked(pieces, response.headers.get("Content-Encoding", "")):
+        async for piece in unpacked(response.content.iter_chunked(size), encoding):
             yield piece
 
 
@@ -158,18 +246,6 @@ async def _whole(chunks: AsyncIterator[bytes], most: int | None) -> bytes:
             raise TooLarge(size)
         parts.append(chunk)
     return b"".join(parts)
-
-
-async def _start(response: ClientResponse, most: int) -> bytes:
-    """The first bytes of an error body; what follows is not read. The status says enough when the body breaks off."""
-    body = b""
-    with suppress(Transient, Permanent, TimeoutError):
-        async with asyncio.timeout(ERROR_TIMEOUT):
-            async for chunk in _chunks(response, most):
-                body += chunk
-                if len(body) >= most:
-                    break
-    return body[:most]
 
 
 def _lower(headers: CIMultiDictProxy[str]) -> dict[str, str]:

@@ -1,16 +1,20 @@
 """The other things a run leaves: key-value records, the log, and the run object itself, as named documents."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from config.contracts.document import Document
-from config.contracts.errors import NotYet, Transient
+from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Api, Key, Keys, Source
-from workers.fetch.reader import settles_in
+from workers.fetch.settling import require_quiet
 from workers.routing.match import wants_key
+
+#: Most bytes of one record. What a sink keeps of it in memory is the sink's affair: it comes in pieces.
+RECORD_BYTES = 1024**3
 
 
 async def keys(source: Source, api: Api, run: Run, after: str | None) -> AsyncIterator[Key]:
@@ -20,11 +24,9 @@ async def keys(source: Source, api: Api, run: Run, after: str | None) -> AsyncIt
     page that counts other keys than it names, or that leads back to itself.
     """
     store = run.stores.get("default")
-    quiet = run.finished + source.settle.quiet
     while store:
         page = await _page(source, api, store, after)
-        if page.at < quiet:
-            raise NotYet(Reason.NOT_SETTLED, "the run has only just finished", wait=settles_in(quiet, page.at))
+        require_quiet(run, source.settle, page.at)
         for key in page.keys:
             yield key
         if page.after is None:
@@ -55,6 +57,27 @@ async def _page(source: Source, api: Api, store: str, after: str | None) -> Keys
 
 def wanted(source: Source, patterns: Sequence[str], key: Key) -> bool:
     return wants_key(patterns, key.key, ordinary=source.ordinary(key.key))
+
+
+def capped(document: Document) -> Document:
+    """The same record, as far as RECORD_BYTES. Raises Permanent (source_refused) if it is announced to be larger; its
+    chunks do if it turns out to be."""
+    if document.size is not None and document.size > RECORD_BYTES:
+        raise _too_large(document)
+    return replace(document, chunks=_capped(document))
+
+
+async def _capped(document: Document) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in document.chunks:
+        size += len(chunk)
+        if size > RECORD_BYTES:
+            raise _too_large(document)
+        yield chunk
+
+
+def _too_large(document: Document) -> Permanent:
+    return Permanent(Reason.SOURCE_REFUSED, f"the record {document.key!a} is larger than {RECORD_BYTES} bytes")
 
 
 def run_document(run: Run) -> Document:

@@ -8,13 +8,23 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
+from config.contracts.after import After, AfterState, after_id
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.errors import RunrelayError
 from config.contracts.event import EventState
 from config.contracts.run import Run
 from config.keys import Keys, RecordKind
 from config.scripts import script
-from workers.ledger.records import DeliveryRecord, EventRecord, Fields, Lease, delivery_record, event_record
+from workers.ledger.records import (
+    AfterRecord,
+    DeliveryRecord,
+    EventRecord,
+    Fields,
+    Lease,
+    after_record,
+    delivery_record,
+    event_record,
+)
 
 #: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
 LEASE_MS = 30_000
@@ -53,6 +63,11 @@ class Ledger:
         taken = await self._take("dl", delivery_id, seq)
         return taken and (taken[0], delivery_record(taken[1]))
 
+    async def take_after(self, record_id: str, seq: int) -> tuple[Lease, AfterRecord] | None:
+        """Begin or go on to delete. None: there is nothing to do for this wake-up."""
+        taken = await self._take("af", record_id, seq)
+        return taken and (taken[0], after_record(taken[1]))
+
     async def _take(self, kind: RecordKind, record_id: str, seq: int) -> tuple[Lease, Fields] | None:
         answer = await self._run("take", kind, record_id, seq, self.lease_ms)
         if answer[0] != b"taken":
@@ -73,8 +88,11 @@ class Ledger:
             "hand_back", lease.kind, lease.id, lease.token, round(wait * 1000), "state", state, *_flat(fields)
         )
 
-    async def finish(self, lease: Lease, state: EventState | DeliveryState, **fields: str | int | bytes) -> None:
-        """The end of a record."""
+    async def finish(
+        self, lease: Lease, state: EventState | DeliveryState | AfterState, **fields: str | int | bytes
+    ) -> None:
+        """The end of a record. The end of a run's last delivery is in the same step the beginning of what comes after,
+        two minutes later: by then other webhooks of the run have been heard."""
         await self._owned("finish", lease.kind, lease.id, lease.token, state.value, *_flat(fields))
 
     async def plan(
@@ -86,10 +104,11 @@ class Ledger:
         deliveries: Sequence[Delivery],
         documents: dict[str, bytes],
         reason: str = "",
+        after: After | None = None,
     ) -> None:
         """End planning: in one step, create and wake each delivery that does not exist yet and end the event.
 
-        documents: sha → route document, for every `Delivery.cfg`.
+        documents: sha → route document, for every `Delivery.cfg`. after: what the last of the deliveries leads to.
         """
         fields = {
             "snapshot": msgspec.json.encode(run),
@@ -107,6 +126,7 @@ class Ledger:
             *_flat(fields),
             len(documents),
             *_flat(documents),
+            encode(after) if after else b"",
             *(
                 part
                 for one in deliveries
@@ -127,6 +147,15 @@ class Ledger:
     async def delivery(self, delivery_id: str) -> DeliveryRecord | None:
         fields = await _hash(self.redis, self.keys.record("dl", delivery_id))
         return delivery_record(fields) if fields else None
+
+    async def after(self, record_id: str) -> AfterRecord | None:
+        """None until the last delivery of the run's life has come to its end, or if nothing is to be deleted."""
+        fields = await _hash(self.redis, self.keys.record("af", record_id))
+        return after_record(fields) if fields else None
+
+    async def after_of(self, event: EventRecord) -> AfterRecord | None:
+        """What comes after the finish that an event announced."""
+        return await self.after(after_id(event.source, event.run_id, event.run.life)) if event.run else None
 
     async def document(self, sha: str) -> bytes | None:
         """A route's document, as it was when the delivery was planned."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from config.contracts.after import After, AfterState
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.event import EventState
 from config.contracts.run import Run
@@ -54,6 +55,19 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to delete at the platform, and what became of it. Times and words as in EventRecord."""
+
+    after: After
+    state: AfterState
+    at: int
+    ended: int = 0
+    attempt: int = 0
+    trouble: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
 class Lease(msgspec.Struct, frozen=True):
     """The right to work on a record. `token` rises with every holder; scripts refuse all but the newest."""
 
@@ -90,6 +104,19 @@ def delivery_record(fields: Fields) -> DeliveryRecord:
         delivery=msgspec.json.decode(fields[b"delivery"], type=Delivery),
         state=DeliveryState(_text(fields, "state")),
         checkpoint=msgspec.json.decode(fields[b"checkpoint"], type=Checkpoint),
+        at=_number(fields, "at"),
+        ended=_number(fields, "ended"),
+        attempt=_number(fields, "attempt"),
+        trouble=_number(fields, "trouble"),
+        reason=_text(fields, "reason"),
+        detail=_text(fields, "detail"),
+    )
+
+
+def after_record(fields: Fields) -> AfterRecord:
+    return AfterRecord(
+        after=msgspec.json.decode(fields[b"after"], type=After),
+        state=AfterState(_text(fields, "state")),
         at=_number(fields, "at"),
         ended=_number(fields, "ended"),
         attempt=_number(fields, "attempt"),

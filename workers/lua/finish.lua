@@ -1,6 +1,34 @@
 -- End a record. ARGV: namespace, kind, id, token, final state, then fields and values. Returns 1, or 0 when fenced off.
+-- The end of the last delivery of a run's life is where what comes after begins.
 local kind, id = ARGV[2], ARGV[3]
 if not owns(id, ARGV[4]) then return 0 end
+-- Time for other webhooks of the run, which may lead to more deliveries.
+local OTHERS = 2 * MINUTE
+
+-- Whether some delivery of the same life, this one apart, is still under way.
+local function others_open(after, run)
+    for _, member in ipairs(redis.call('SMEMBERS', run)) do
+        if member:sub(1, 3) == 'dl:' and member ~= 'dl:' .. id then
+            local other = redis.call('HMGET', record_of('dl', member:sub(4)), 'state', 'delivery')
+            if other[2] and not FINAL[other[1]] and cjson.decode(other[2]).life == after.life then return true end
+        end
+    end
+    return false
+end
+
+local function begin_after(written, now)
+    local after = cjson.decode(written)
+    local record, run = record_of('af', after.id), ns .. ':run:' .. after.source .. ':' .. after.run_id
+    if redis.call('EXISTS', record) == 1 or others_open(after, run) then return end
+    redis.call('SADD', run, 'af:' .. after.id)
+    redis.call('ZADD', ns .. ':due', whole(now + OTHERS), 'af:' .. after.id)
+    -- Last: a script that broke off before this has begun nothing, and the end comes again.
+    redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'after', written, 'at', whole(now), 'seq', 0, 'attempt', 0)
+end
+
+local now = clock()
+local written = kind == 'dl' and redis.call('HGET', record_of(kind, id), 'after')
+if written then begin_after(written, now) end
 set_fields(record_of(kind, id), 6)
-finish(kind, id, ARGV[5], clock())
+finish(kind, id, ARGV[5], now)
 return 1

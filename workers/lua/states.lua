@@ -1,8 +1,9 @@
 -- Prelude of the worker's scripts: which states are final, and who may write.
 local FINAL = {
     planned = true, unmatched = true, superseded = true, delivered = true, partial = true, dead = true, dropped = true,
+    done = true, kept = true,
 }
-local WORKING = { ev = 'planning', dl = 'running' }
+local WORKING = { ev = 'planning', dl = 'running', af = 'running' }
 
 -- Fencing: only the newest holder of the lease may change the record.
 local function owns(id, token)

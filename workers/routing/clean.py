@@ -9,7 +9,8 @@ import msgspec
 
 from config.contracts.sink import Batch
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
 #: A name that begins with `#`, as it may be written.
 _HIDDEN = re.compile(rb'"(?:#|\\u0023)')
 _NOTHING = frozenset({b"{}", b"null", b"[]", b'""'})
@@ -22,25 +23,31 @@ def clean(batch: Batch) -> tuple[Batch, int]:
     """The batch without fields whose name begins with `#` and without rows that are empty then, and how many those
     were (Apify: "clean" of Get dataset items). Values stay as they were written; a row that is no object stays whole.
     """
-    kept = [row for row in map(_visible, batch.items()) if row not in _NOTHING]
-    lines = b"".join(row + b"\n" for row in kept)
-    return replace(batch, lines=lines, count=len(kept)), batch.count - len(kept)
+    rows = batch.items()
+    if _HIDDEN.search(batch.lines):
+        rows = list(map(_visible, rows))
+    kept = [row for row in rows if row not in _NOTHING]
+    kept.append(b"")  # for the newline behind the last one
+    return replace(batch, lines=b"\n".join(kept), count=len(kept) - 1), batch.count - len(kept) + 1
 
 
 def _visible(row: bytes) -> bytes:
-    if not _HIDDEN.search(row):
-        return row
     try:
-        fields = _OBJECT.decode(row)
+        fields = _decode(row)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _visible_in_odd(row)
-    if not any(name.startswith("#") for name in fields):
+    hidden = [name for name in fields if name[:1] == "#"]
+    if not hidden:
         return row
-    return msgspec.json.encode({name: value for name, value in fields.items() if not name.startswith("#")})
+    for name in hidden:
+        del fields[name]
+    return _encode(fields)
 
 
 def _visible_in_odd(row: bytes) -> bytes:
     """The same for a row with half of a surrogate pair, which JavaScript writes and msgspec refuses to read."""
+    if not _HIDDEN.search(row):
+        return row
     text = row.decode("utf-8", "surrogateescape")
     try:
         members = list(_members(text))

@@ -4,10 +4,13 @@ A template sees data only. No Python attribute or method can be reached, nothing
 no assignments: what is left are names, keys, indexes, comparisons, `if`, and the filters of `filters.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+import msgspec
 from jinja2 import ChainableUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -19,10 +22,12 @@ from workers.routing.filters import FILTERS
 from workers.routing.printed import printed
 
 #: the names a template may begin with
-ROOTS = frozenset({"run", "actor", "task", "event", "record", "dataset", "route", "target"})
+ROOTS = frozenset({"run", "actor", "task", "build", "schedule", "event", "record", "dataset", "route", "target"})
 #: characters one template may print
 MOST = 65_536
 
+#: a whole text that is one expression
+_SINGLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
 _TESTS = ("defined", "undefined", "none", "boolean", "true", "false", "string", "number", "mapping", "in")
 _ALLOWED = (
     nodes.Template,
@@ -64,6 +69,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     """Reads keys and indexes of data, and nothing else of any object."""
 
     def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, msgspec.Raw):
+            obj = msgspec.json.decode(obj)
         if isinstance(obj, Mapping | Sequence):
             try:
                 return obj[argument]
@@ -95,14 +102,16 @@ class Template:
     Raises ValueError if it cannot be understood, or begins with a name or uses a filter that does not exist.
     """
 
-    __slots__ = ("_compiled", "roots", "source")
+    __slots__ = ("_compiled", "_single", "roots", "source")
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, names: Collection[str] = ROOTS) -> None:
         self.source = source
         try:
             tree = _SANDBOX.parse(source)
-            self.roots = _checked(tree)
+            self.roots = _checked(tree, names)
             self._compiled = _SANDBOX.from_string(source)
+            inside = _SINGLE.fullmatch(source) if _is_single(tree) else None
+            self._single = _SANDBOX.compile_expression(inside[1]) if inside else None
         except TemplateSyntaxError as exc:
             raise ValueError(f"not a template: {exc.message} (line {exc.lineno})") from None
         except RecursionError:
@@ -115,15 +124,29 @@ class Template:
         """
         pieces: list[str] = []
         room = MOST
-        try:
+        with self._fitting():
             for piece in self._compiled.generate(scope):
                 room -= len(piece)
                 if room < 0:
                     raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()} prints more than {MOST} characters")
                 pieces.append(piece)
+        return "".join(pieces)
+
+    def value(self, scope: Mapping[str, Any]) -> Any:
+        """What `{{ … }}` stands for, with its type, if the template is nothing else; what is missing is null.
+        Otherwise the text, as `render` has it, and with its errors."""
+        if self._single is None:
+            return self.render(scope)
+        with self._fitting():
+            return self._single(scope)
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Values that do not fit what a template does with them."""
+        try:
+            yield
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as exc:
             raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()}: {exc}") from None
-        return "".join(pieces)
 
     def _short(self) -> str:
         return self.source if len(self.source) <= 80 else f"{self.source[:79]}…"
@@ -160,7 +183,13 @@ def _template(value: Any) -> Template:
     return Template(value)
 
 
-def _checked(tree: nodes.Template) -> frozenset[str]:
+def _is_single(tree: nodes.Template) -> bool:
+    """Whether there is one expression and no text around it."""
+    outputs = [found for output in tree.body if isinstance(output, nodes.Output) for found in output.nodes]
+    return len(tree.body) == len(outputs) == 1 and not isinstance(outputs[0], nodes.TemplateData)
+
+
+def _checked(tree: nodes.Template, names: Collection[str]) -> frozenset[str]:
     """The root names a template mentions. Raises ValueError for anything a template may not hold."""
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
@@ -171,7 +200,7 @@ def _checked(tree: nodes.Template) -> frozenset[str]:
         _known("test", asked.name, _TESTS)
     roots = frozenset(name.name for name in tree.find_all(nodes.Name))
     for root in sorted(roots):
-        _known("name", root, ROOTS)
+        _known("name", root, names)
     return roots
 
 

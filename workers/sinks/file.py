@@ -21,13 +21,14 @@ from workers.routing.expressions import Template
 from workers.routing.paths import fenced, second, with_extension
 from workers.staging import PartFile, blocking
 
-TAKES = frozenset({"items", "records", "run", "log"})
+TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = True
 
 _PIECE = 1 << 20
 _PATHS = {
     "items": Template("{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}.jsonl"),
     "records": Template("{{ run.id }}/{{ record.key }}"),
+    "requests": Template("{{ run.id }}.requests.jsonl"),
     "run": Template("{{ run.id }}.run.json"),
     "log": Template("{{ run.id }}.log.txt"),
 }
@@ -46,7 +47,8 @@ class Target(BaseModel, extra="forbid", frozen=True):
     path: Template | None = Field(
         None,
         description="Where under `base`; ending in `.gz` it is compressed. By default `{{ run.id }}.jsonl` for items, "
-        "`{{ run.id }}/{{ record.key }}`, `{{ run.id }}.run.json`, `{{ run.id }}.log.txt`.",
+        "`{{ run.id }}/{{ record.key }}`, `{{ run.id }}.requests.jsonl`, `{{ run.id }}.run.json`, "
+        "`{{ run.id }}.log.txt`.",
     )
 
 
@@ -68,7 +70,7 @@ class FileSink:
         kind, _, dataset = shipment.stream.partition(":")
         scope = {"dataset": dataset, **shipment.scope}
         template = getattr(shipment.options, "path", None) or _PATHS[kind]
-        if kind == "items":
+        if kind in {"items", "requests"}:
             path = fenced(template.render(scope))
             part = await self.part(path, shipment, packed=path.suffix == ".gz")
             async with _started(part, position):
@@ -92,7 +94,9 @@ class FileSink:
 
 
 class _Items:
-    """One growing JSON Lines file."""
+    """One growing JSON Lines file. Where batches are cut shows nowhere in it, and each of them costs an fsync."""
+
+    takes_pages = True
 
     def __init__(self, part: PartFile) -> None:
         self.part = part

@@ -37,8 +37,10 @@ from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 from config.units import Duration, Size
 from workers.staging import disk_verdict
 
-TAKES = frozenset({"items", "records", "run", "log"})
+TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
+#: What the envelope of a batch carries.
+NAMES = ("actor", "task")
 
 _PIECE = 1 << 20
 _LONGEST_WAIT = 3600.0
@@ -213,7 +215,7 @@ def _envelope(shipment: Shipment, batch: Batch) -> tuple[bytes, int]:
     delivery, run = shipment.delivery, shipment.run
     rows = batch.lines.count(b"\n")
     head = {
-        "kind": "items",
+        "kind": shipment.stream.partition(":")[0],
         "delivery": delivery.id,
         "generation": delivery.generation,
         "route": delivery.route,

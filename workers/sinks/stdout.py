@@ -18,7 +18,7 @@ from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 
-TAKES = frozenset({"items", "records", "run", "log"})
+TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
 
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript", "image/svg+xml")

@@ -3,7 +3,7 @@
 What is not promised may be missing or null; the rest must be there, or it is no answer of this platform.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,10 +12,13 @@ from config.contracts.reasons import Reason
 from config.contracts.source import Answer
 
 T = TypeVar("T")
+#: Most bytes of a small JSON answer: a run, a count, a page of a list.
+SMALL = 8 * 1024 * 1024
+_OTHER = "is not the JSON its reference promises"
 
 
-class User(msgspec.Struct):
-    """`GET /users/me`."""
+class Identified(msgspec.Struct):
+    """Anything the platform has an id for."""
 
     id: str
 
@@ -71,6 +74,12 @@ class RunFields(msgspec.Struct, rename="camel"):
     storage_ids: StorageIds | None = None
 
 
+class ItemList(msgspec.Struct):
+    """A page of a list of things, in short form."""
+
+    items: list[dict[str, Any]]
+
+
 class DatasetInfo(msgspec.Struct, rename="camel"):
     item_count: int
 
@@ -82,6 +91,10 @@ class QueueInfo(msgspec.Struct, rename="camel"):
 class RequestList(msgspec.Struct, rename="camel"):
     items: list[msgspec.Raw]
     next_cursor: str | None = None
+
+
+class QueueHead(msgspec.Struct):
+    items: list[dict[str, Any]]
 
 
 class ListedKey(msgspec.Struct):
@@ -101,7 +114,15 @@ def data(answer: Answer, shape: type[T]) -> T:
     try:
         return msgspec.convert(msgspec.json.decode(answer.body)["data"], shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-        raise odd("is not the JSON its reference promises") from None
+        raise odd(_OTHER) from None
+
+
+def shaped(fields: object, shape: type[T]) -> T:
+    """The same for what has been decoded already. Raises Transient."""
+    try:
+        return msgspec.convert(fields, shape)
+    except msgspec.ValidationError:
+        raise odd(_OTHER) from None
 
 
 def raw_data(answer: Answer, shape: type[T]) -> T:
@@ -110,7 +131,7 @@ def raw_data(answer: Answer, shape: type[T]) -> T:
         part = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])["data"]
         return msgspec.json.decode(part, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-        raise odd("is not the JSON its reference promises") from None
+        raise odd(_OTHER) from None
 
 
 def one_line(document: bytes) -> bytes:

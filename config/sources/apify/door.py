@@ -61,12 +61,17 @@ def _run_id(fields: Mapping[str, Any], paths: Sequence[str]) -> str:
     )
 
 
-def _at(fields: Any, path: str) -> Any:
+def _at(found: Any, path: str) -> Any:
+    """What stands at a dotted path; a number is a place in a list, or a key. None if nothing does."""
     for step in path.split("."):
-        if not isinstance(fields, dict):
-            return None
-        fields = fields.get(step)
-    return fields
+        match found:
+            case dict():
+                found = found.get(step)
+            case list() if step.isdecimal() and int(step) < len(found):
+                found = found[int(step)]
+            case _:
+                return None
+    return found
 
 
 def _text(value: object, pattern: re.Pattern[str]) -> str:

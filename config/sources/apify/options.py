@@ -42,7 +42,8 @@ class Webhook(Options):
     run_id: tuple[EventPath, ...] = Field(
         ("eventData.actorRunId", "resource.id", "runId"),
         min_length=1,
-        description="Where the run id may stand in the body; the first path that holds one wins.",
+        description="Where the run id may stand in the body: keys, and places in lists, joined by dots. The first path "
+        "that holds one wins.",
     )
     allow_ips: Literal["any", "apify"] | tuple[Network, ...] = Field(
         "any", description="Addresses webhooks may come from: anybody's, Apify's published ones, or a list of networks."

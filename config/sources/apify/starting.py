@@ -1,31 +1,25 @@
-"""Starting Actors, and following their runs (Apify API, "Run Actor", "Get run", "Get list of runs"). No I/O here."""
+"""Starting Actors and tasks (Apify API, "Run Actor", "Run task"), and announcing the end of what was started."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import quote
 
 import msgspec
 
 from config.contracts.source import Answer, Api
-from config.sources.apify.answers import data
+from config.sources.apify.answers import SMALL, data
+from config.sources.apify.paths import program_path
 from config.sources.apify.verdict import clock
 from config.sources.apify.webhooks import AdHocWebhook, encode
 
 Permission = Literal["LIMITED_PERMISSIONS", "FULL_PERMISSIONS"]
-#: Longest the platform keeps an answer back for `waitForFinish`, seconds.
-LONGEST_WAIT = 60
-#: Most bytes of an answer that describes runs.
-_SMALL = 8 * 1024 * 1024
-_ACTOR = re.compile(r"(?:\w[\w.-]*[~/])?\w[\w.-]*", re.ASCII)
 #: How far before a lost start runs are still looked at, for the steps of the platform's clock.
 _MARGIN = timedelta(seconds=2)
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The query parameters of Run Actor, apart from `webhooks`. None leaves the Actor's own default.
+    """The query parameters of Run Actor and Run task, apart from `webhooks`. None leaves the Actor's own default.
 
     Attributes:
         timeout: seconds; memory: megabytes, a power of 2 from 128.
@@ -58,14 +52,7 @@ def _camel(name: str) -> str:
 def _written(value: str | float | bool) -> str | int:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else value
-
-
-def actor_path(actor: str) -> str:
-    """`/acts/<actor>` for an id, `owner~name` or `owner/name`. Raises ValueError."""
-    if not _ACTOR.fullmatch(actor):
-        raise ValueError("an Actor is named by its id, as owner/name or as owner~name")
-    return f"/acts/{quote(actor.replace('/', '~'), safe='~')}"
+    return f"{value:.15g}" if isinstance(value, float) else value
 
 
 async def start(
@@ -76,24 +63,22 @@ async def start(
     body: bytes | None = None,
     content_type: str = "application/json",
     webhooks: Sequence[AdHocWebhook] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Run Actor, once. Returns the platform's run object.
+    """Run Actor or Run task, once. Returns the platform's run object.
+
+    actor: as `program_path` takes it, a task with `task:` in front. body: the input; a task's own is overridden by it.
 
     Raises Transient if nobody knows whether it started, else the verdict of the answer.
     """
     params = options.params() | ({"webhooks": encode(webhooks)} if webhooks else {})
-    return _fields(await api.send("POST", f"{actor_path(actor)}/runs", params, body=body, content_type=content_type))
-
-
-async def look(api: Api, run_id: str, *, wait: int = 0) -> dict[str, Any]:
-    """The run object, at its end or after `wait` seconds (at most LONGEST_WAIT)."""
-    params: dict[str, str | int] = {"waitForFinish": min(wait, LONGEST_WAIT)} if wait else {}
-    return _fields(await api.get(f"/actor-runs/{quote(run_id, safe='')}", params, most=_SMALL))
+    path = f"{program_path(actor)}/runs"
+    return _fields(await api.send("POST", path, params, body=body, content_type=content_type, headers=headers))
 
 
 async def started_within(api: Api, actor: str, seconds: float) -> list[dict[str, Any]]:
     """Runs of an Actor that the platform started in the last so many seconds, by its own clock, newest first."""
-    answer = await api.get(f"{actor_path(actor)}/runs", {"desc": "true", "limit": 100}, most=_SMALL)
+    answer = await api.get(f"{program_path(actor)}/runs", {"desc": "true", "limit": 100}, most=SMALL)
     now = clock(answer.headers) or datetime.now(UTC).timestamp()
     since = datetime.fromtimestamp(now, UTC) - timedelta(seconds=seconds) - _MARGIN
     return [run for run in _fields(answer).get("items") or [] if _moment(run.get("startedAt")) >= since]

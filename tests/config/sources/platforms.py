@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from config.contracts.errors import Transient
+from config.contracts.source import Patience
 from config.sources.apify import ApifySource, Config, connect
 from emulator.scenarios import Scenario
 from emulator.serve import serve
@@ -46,25 +47,29 @@ def source(url: str) -> ApifySource:
 
 @dataclass
 class Scripted:
-    """Answers as told. `asked`: every request, as `METHOD path?query`."""
+    """Answers as told. `asked`: every request, as `METHOD path?query`; `bodies`: what came with each."""
 
     source: ApifySource
     api: HttpApi
     asked: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     given: dict[str, web.Response] = field(default_factory=dict)
 
     def says(
         self, path: str, body: object, *, status: int = 200, kind: str = "application/json", **headers: str
     ) -> None:
-        """What `GET <path>` (below /v2, without query) is answered; `headers` with `_` for `-`."""
+        """What `<path>` (below /v2, without query) is answered, whatever the method; with a method in front, only that
+        one; `?offset=N` answers for any page that begins there. `headers` with `_` for `-`."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.given[f"/v2{path}"] = web.Response(
+        method, _, below = ("", "", path) if path[0] in "/?" else path.partition(" ")
+        self.given[f"{method} /v2{below}".strip()] = web.Response(
             body=raw, status=status, headers={"Date": DATE, "Content-Type": kind, **named}
         )
 
     def refuses(self, path: str, status: int, kind: str) -> None:
-        self.says(path, {"error": {"type": kind, "message": "told to"}}, status=status)
+        """An error, for longer than anybody waits for it."""
+        self.says(path, {"error": {"type": kind, "message": "told to"}}, status=status, retry_after="60")
 
     def items(self, dataset: str, body: bytes, **headers: str) -> None:
         """A page of items with the headers of the API reference; those given replace them, empty ones are left out."""
@@ -77,9 +82,11 @@ class Scripted:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.raw_path}")
+        self.bodies.append(await request.read())
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.json_response({"error": {"type": "token-not-valid", "message": "who?"}}, status=401)
-        if found := self.given.get(request.path):
+        asked = (f"{request.method} {request.path}", request.path, f"/v2?offset={request.query.get('offset')}")
+        if found := next((self.given[one] for one in asked if one in self.given), None):
             return web.Response(body=found.body, status=found.status, headers=found.headers)
         return web.json_response({"error": {"type": "record-not-found", "message": "not told"}}, status=404)
 
@@ -103,7 +110,9 @@ async def scripted(session: ClientSession) -> AsyncIterator[Scripted]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     apify = source(f"http://127.0.0.1:{runner.addresses[0][1]}")
-    place = Scripted(apify, HttpApi(session, apify.manners))
+    # What the source makes of an answer is asked for here, not how patiently it is asked.
+    once = replace(apify.manners, patience=Patience(tries=1))
+    place = Scripted(apify, HttpApi(session, once))
     try:
         yield place
     finally:
@@ -112,7 +121,8 @@ async def scripted(session: ClientSession) -> AsyncIterator[Scripted]:
 
 @dataclass
 class Emulated:
-    """The emulator with one Actor, `local~writer`, that leaves 25 rows, 1003 records and five lines of log."""
+    """The emulator with one Actor, `local~writer`; unless told otherwise it leaves 25 rows, 1003 records and five lines
+    of log."""
 
     source: ApifySource
     api: HttpApi
@@ -128,11 +138,14 @@ class Emulated:
 
 
 @asynccontextmanager
-async def emulated(session: ClientSession, folder: Path, scenario: Scenario) -> AsyncIterator[Emulated]:
+async def emulated(
+    session: ClientSession, folder: Path, scenario: Scenario, program: str = ACTOR
+) -> AsyncIterator[Emulated]:
+    """The emulator with one Actor, `local~writer`."""
     actor = folder / "actors" / "writer"
     actor.mkdir(parents=True)
     (actor / "actor.yaml").write_text('name: writer\ncommand: ["{python}", "main.py"]\n')
-    (actor / "main.py").write_text(ACTOR)
+    (actor / "main.py").write_text(program)
     settings = EmulatorSettings(data=folder / "platform", actors=(actor.parent,), clock_factor=0.01, scenario=scenario)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(settings, "127.0.0.1", 0, url.set_result))

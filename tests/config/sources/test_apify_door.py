@@ -1,7 +1,7 @@
 """What Apify's webhooks mean. Payloads have the shapes of its webhook documentation."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -128,6 +128,30 @@ def test_the_paths_are_the_operators() -> None:
     assert (event.source, event.run_id) == ("main", "r1")
     with pytest.raises(Refused, match=r"deep\.er\.id"):
         source.parse({}, b'{"runId": "r2"}')
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "run_id"),
+    [
+        ("runs.1.id", {"runs": [{"id": "r0"}, {"id": "r1"}]}, "r1"),
+        ("0.id", {"0": {"id": "r1"}}, "r1"),
+        ("runs.0", {"runs": ["r1"]}, "r1"),
+        ("runs.0.0", {"runs": [["r1"]]}, "r1"),
+        ("runs.2.id", {"runs": [{"id": "r0"}]}, None),
+        ("runs.first", {"runs": ["r1"]}, None),
+        ("runs.0.id", {"runs": "r1"}, None),
+        ("runs", {"runs": ["r1"]}, None),
+    ],
+)
+def test_a_number_in_a_path_is_a_place_in_a_list_or_a_key(path: str, body: object, run_id: str | None) -> None:
+    webhook = {"secrets": ("s",), "run_id": (path,)}
+    source = connect("main", Config.model_validate({"token": "t", "webhook": webhook}))
+    raw = json.dumps(body).encode()
+    if run_id is None:
+        with pytest.raises(Refused):
+            source.parse({}, raw)
+    else:
+        assert cast(Event, source.parse({}, raw)).run_id == run_id
 
 
 def test_the_dispatch_names_the_event_and_a_resend_collapses() -> None:

@@ -48,6 +48,6 @@ async def test_a_run_nobody_knows_is_not_found(emulator: Emulated) -> None:
 
 
 async def test_a_gateways_page_is_trouble_that_may_pass(emulator: Emulated) -> None:
-    emulator.scenario.add(Fault("GET /v2/actor-runs/*", Answer(503, b"<html>")))
+    emulator.scenario.add(Fault("GET /v2/actor-runs/*", Answer(503, b"<html>", {"Retry-After": "60"})))
     with pytest.raises(Transient):
         await emulator.source.run(emulator.api, "anyRun")

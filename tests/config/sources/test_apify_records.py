@@ -124,7 +124,7 @@ async def test_the_tail_of_the_log_is_whole_lines(platform: Scripted, log: bytes
 async def test_a_log_of_few_long_lines_is_cut_at_its_beginning(
     platform: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.sources.apify.source._LOG", 1000)
+    monkeypatch.setattr("config.sources.apify.logs.MOST", 1000)
     platform.says("/actor-runs/r/log", b"x" * 5_000_000 + b"\nlast\n", kind="text/plain; charset=utf-8")
     assert await platform.source.log_tail(platform.api, "r", 9) == b"x" * 994 + b"\nlast\n"
 

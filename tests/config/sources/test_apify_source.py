@@ -73,12 +73,18 @@ async def test_each_of_the_four_ends_is_an_end(platform: Scripted, status: str) 
         ("TIMING-OUT", "2026-01-30T07:38:32.674Z"),
         ("ABORTING", None),
         ("SUCCEEDED", None),
-        ("SOMETHING-NEW", "2026-01-30T07:38:32.674Z"),
+        ("ABORTING", "2026-01-30T07:38:32.674Z"),
+        ("SOMETHING-NEW", None),
     ],
 )
 async def test_anything_else_goes_on(platform: Scripted, status: str, finished: object) -> None:
     run = await fetched(platform, status=status, finishedAt=finished)
     assert (run.terminal, run.life, run.finished) == (False, "", 0.0)
+
+
+async def test_an_end_nobody_has_heard_of_is_one_once_the_run_says_when(platform: Scripted) -> None:
+    run = await fetched(platform, status="EVICTED")
+    assert (run.status, run.terminal, run.life) == ("EVICTED", True, "2026-01-30T07:38:32.674Z")
 
 
 @pytest.mark.usefixtures("far_from_utc")
@@ -278,6 +284,8 @@ async def test_templates_see_the_run_as_the_platform_tells_it(platform: Scripted
         "run": {**RUN, "console_url": "https://console.apify.com/view/runs/HG7ML7M8z78YcAPEB"},
         "actor": {"id": "HDSasDasz78YcAPEB", "name": ""},
         "task": {"id": "", "name": ""},
+        "build": {"number": "", "tags": []},
+        "schedule": {"id": "", "name": ""},
     }
 
 

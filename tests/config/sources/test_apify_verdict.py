@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.contracts.errors import Forbidden, NotFound, Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.sources.apify.verdict import clock, verdict
 
@@ -43,6 +43,16 @@ TABLE = [
     (500, "internal-server-error", Transient, Reason.SOURCE_UNAVAILABLE),
     (502, "invalid-input", Transient, Reason.SOURCE_UNAVAILABLE),
     (599, "invalid-input", Transient, Reason.SOURCE_UNAVAILABLE),
+    (400, "invalid-token", Unauthorized, Reason.SOURCE_TOKEN_REFUSED),
+    (403, "invalid-token", Unauthorized, Reason.SOURCE_TOKEN_REFUSED),
+    (401, "insufficient-permissions", Unauthorized, Reason.SOURCE_TOKEN_REFUSED),
+    (403, "rate-limit-exceeded", Transient, Reason.SOURCE_UNAVAILABLE),
+    (403, "invalid-input", Forbidden, Reason.SOURCE_TOKEN_REFUSED),
+    (400, "actor-not-found", NotFound, Reason.DATA_EXPIRED),
+    (404, "page-not-found", Permanent, Reason.SOURCE_REFUSED),
+    (404, "user-or-token-not-found", Unauthorized, Reason.SOURCE_TOKEN_REFUSED),
+    (429, "monthly-usage-limit-too-low", Transient, Reason.SOURCE_UNAVAILABLE),
+    (501, "not-implemented", Permanent, Reason.SOURCE_REFUSED),
     (304, "not-modified", Permanent, Reason.SOURCE_REFUSED),
 ]
 
@@ -117,6 +127,50 @@ def test_an_answer_without_a_date_shows_no_clock() -> None:
 
 
 TEXT = st.text() | st.text(st.characters(min_codepoint=32, max_codepoint=126))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "error"),
+    [
+        (401, "token_missing", Unauthorized),
+        (401, "token_invalid", Unauthorized),
+        (403, "project_required", Forbidden),
+        (400, "request_invalid", Permanent),
+        (404, "run_not_found", NotFound),
+        (402, "payment_required", Unauthorized),
+        (500, "internal_error", Transient),
+    ],
+)
+def test_a_kind_beside_its_message_is_understood_too(status: int, kind: str, error: type[WorkError]) -> None:
+    found = verdict(status, {}, json.dumps({"kind": kind, "message": "because"}).encode())
+    assert (type(found), found.detail) == (error, f"HTTP {status} {kind}: because")
+
+
+def test_an_unfinished_run_is_not_deleted_yet() -> None:
+    found = verdict(400, {}, said("cannot-remove-running-run"))
+    assert isinstance(found, NotYet)
+    assert (found.reason, found.wait) == (Reason.NOT_TERMINAL, 30.0)
+
+
+@pytest.mark.parametrize("kind", ["actor-memory-limit-exceeded", "concurrent-runs-limit-exceeded"])
+def test_what_other_runs_hold_is_asked_for_again_in_ten_seconds(kind: str) -> None:
+    for headers, seconds in (({}, 10.0), ({"retry-after": "3"}, 3.0)):
+        found = verdict(402, headers, said(kind))
+        assert isinstance(found, Transient)
+        assert found.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("message", "detail"),
+    [
+        ("the token apify_api_Ab1 is not valid", "the token *** is not valid"),
+        ("got Authorization: Bearer x1-y2.z3 instead", "got Authorization: Bearer *** instead"),
+        ("see https://api.apify.com/v2/x?token=abc&a=1", "see https://api.apify.com/v2/x?token=***&a=1"),
+        ("no https://x.test/?a=1&signature=0.1.f%2B here", "no https://x.test/?a=1&signature=*** here"),
+    ],
+)
+def test_a_secret_the_platform_repeats_goes_no_further(message: str, detail: str) -> None:
+    assert verdict(401, {}, said("token-not-valid", message)).detail == f"HTTP 401 token-not-valid: {detail}"
 
 
 @settings(deadline=None)

@@ -18,8 +18,9 @@ _BASE = "urn:apify"
 _REGISTRY: Registry[Any] = Registry().with_resource(_BASE, DRAFT202012.create_resource(DOCUMENT))
 #: Types that the reference pages show in their examples and its own enumeration of types lacks.
 _SHOWN_ONLY = {"token-not-valid", "permission-denied"}
-#: Bodies that are somebody's own: the document calls every record an object, and records may be anything.
-_FOREIGN = re.compile(r"/records/\{recordKey\}\Z|/run-sync\Z")
+#: Bodies that are somebody's own: the document calls every record an object, and records may be anything. It also calls
+#: the items of a task's run an object, where it has an array for those of an Actor's.
+_FOREIGN = re.compile(r"/records/\{recordKey\}\Z|/run-sync\Z|/actor-tasks/\{actorTaskId\}/run-sync-get-dataset-items\Z")
 _METHODS = ("get", "head", "post", "put", "delete")
 
 

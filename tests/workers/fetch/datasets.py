@@ -11,6 +11,7 @@ from config.contracts.run import Run
 from config.contracts.sink import Batch
 from config.contracts.source import Api, Count, Page, Settle, Source, TooLarge
 from config.route import BatchSize
+from workers.fetch.budget import Budget
 from workers.fetch.reader import DatasetReader
 
 FINISHED = 1_000.0
@@ -77,10 +78,16 @@ class Dataset:
 
 @dataclass
 class Reading:
-    """What somebody who reads a dataset has durably: batches, and the end once it is settled."""
+    """What somebody who reads a dataset has durably: batches, and the end once it is settled.
+
+    `ahead`: how many pages are asked for early. `cut`: whether batches are cut to `size`.
+    """
 
     dataset: Dataset
     size: BatchSize
+    ahead: int = 0
+    cut: bool = True
+    budget: Budget = field(default_factory=Budget)
     batches: list[Batch] = field(default_factory=list)
     settled: list[tuple[int, int]] = field(default_factory=list)
     offset: int = 0
@@ -92,17 +99,19 @@ class Reading:
             self.end = end
 
         run = Run(id="r", source="double", status="SUCCEEDED", terminal=True, life="l", finished=FINISHED, account="a")
-        return DatasetReader(cast(Source, self.dataset), NO_API, run, "d", self.size, settle)
+        source = cast(Source, self.dataset)
+        return DatasetReader(source, NO_API, run, "d", self.size, settle, self.budget, cut=self.cut, ahead=self.ahead)
 
     async def go(self, most: int | None = None) -> bool:
         """Read on from the last batch, at most so many more. Returns whether the end is reached."""
         taken = 0
-        async for batch in self.reader().batches(self.offset, len(self.batches), self.end):
-            self.batches.append(batch)
-            self.offset += batch.count
-            taken += 1
-            if taken == most:
-                return False
+        async with self.reader() as reader:
+            async for batch in reader.batches(self.offset, len(self.batches), self.end):
+                self.batches.append(batch)
+                self.offset += batch.count
+                taken += 1
+                if taken == most:
+                    return False
         return True
 
 

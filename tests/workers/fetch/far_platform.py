@@ -9,10 +9,11 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from config.contracts.errors import Permanent, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.source import Manners
-from workers.fetch.api import HttpApi
+from config.contracts.source import Manners, Patience
+from workers.fetch.api import Deadlines, HttpApi
 
 TOKEN = "token-0123456789"
+ONCE = Patience(tries=1)
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,15 @@ class Bare(TCPConnector):
 
 
 @asynccontextmanager
-async def api(base_url: str, *hosts: str, ports: Mapping[str, int] | None = None) -> AsyncIterator[HttpApi]:
-    """A client of `base_url`. `hosts`: suffixes a redirect may lead to; `ports`: where each name really listens."""
-    manners = Manners(base_url=base_url, token=TOKEN, verdict=verdict, redirect_hosts=hosts)
+async def api(
+    base_url: str,
+    *hosts: str,
+    ports: Mapping[str, int] | None = None,
+    deadlines: Deadlines | None = None,
+) -> AsyncIterator[HttpApi]:
+    """A client of `base_url` that asks once. `hosts`: suffixes a redirect may lead to; `ports`: where each name really
+    listens."""
+    manners = Manners(base_url=base_url, token=TOKEN, verdict=verdict, redirect_hosts=hosts, patience=ONCE)
     connector = Bare(ports) if ports else None
     async with ClientSession(connector=connector, timeout=ClientTimeout(total=None, sock_read=0.3)) as session:
-        yield HttpApi(session, manners)
+        yield HttpApi(session, manners, deadlines=deadlines or Deadlines())

@@ -1,17 +1,19 @@
 """Records, log and run as named documents."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
 import pytest
 
-from config.contracts.errors import NotYet, Transient
+from config.contracts.document import Document
+from config.contracts.errors import NotYet, Permanent, Transient
 from config.contracts.run import Run
 from config.contracts.source import Api, Key, Keys, Settle, Source
 from tests.workers.fetch.datasets import FINISHED, LATER, NO_API
-from workers.fetch.documents import counted_keys, keys, log_document, run_document, wanted
+from workers.fetch import documents
+from workers.fetch.documents import capped, counted_keys, keys, log_document, run_document, wanted
 
 RUN = Run(
     id="r",
@@ -100,6 +102,27 @@ def test_which_records_are_wanted() -> None:
     assert chosen("*") == ["OUTPUT", "SHOT-1"]
     assert chosen("*", "INPUT") == names
     assert chosen("SHOT-*") == ["SHOT-1"]
+
+
+async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def test_a_record_comes_in_pieces_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "RECORD_BYTES", 10)
+    whole = capped(Document("SHOT", "image/png", 10, pieces(b"12345", b"67890")))
+    assert [piece async for piece in whole.chunks] == [b"12345", b"67890"]
+    endless = capped(Document("SHOT", "image/png", None, pieces(b"12345", b"67890", b"1")))
+    with pytest.raises(Permanent, match="the record 'SHOT' is larger than 10 bytes") as caught:
+        [piece async for piece in endless.chunks]
+    assert caught.value.reason == "source_refused"
+
+
+async def test_a_record_that_is_announced_too_large_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "RECORD_BYTES", 10)
+    with pytest.raises(Permanent, match="the record 'SHOT' is larger than 10 bytes"):
+        capped(Document("SHOT", "image/png", 11, pieces()))
 
 
 async def test_the_run_and_its_log_are_documents() -> None:

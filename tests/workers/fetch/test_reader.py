@@ -13,7 +13,7 @@ from config.contracts.source import Page, Settle
 from config.route import BatchSize
 from tests.workers.fetch.datasets import FINISHED, LATER, Dataset, Reading, breaks, cut
 from workers.fetch import reader as module
-from workers.fetch.reader import settles_in
+from workers.fetch.settling import settles_in
 
 QUIET = Settle().quiet
 
@@ -82,6 +82,7 @@ spoils = st.lists(st.sampled_from([breaks, lags, *map(lacks, (1, 2, 5))]) | st.j
     grow=st.integers(1, 5),
     tick=st.floats(0.1, 9),
     turns=st.lists(st.integers(1, 4) | st.none(), max_size=20),
+    ahead=st.integers(0, 8),
 )
 async def test_whatever_happens_on_the_way_the_batches_are_the_same(
     sizes: list[int],
@@ -92,6 +93,7 @@ async def test_whatever_happens_on_the_way_the_batches_are_the_same(
     grow: int,
     tick: float,
     turns: list[int | None],
+    ahead: int,
 ) -> None:
     stored = [bytes([97 + n % 26]) * length for n, length in enumerate(sizes)]
     dataset = Dataset(
@@ -103,7 +105,7 @@ async def test_whatever_happens_on_the_way_the_batches_are_the_same(
         tick=tick,
         spoil=deque(spoil),
     )
-    reading = Reading(dataset, size)
+    reading = Reading(dataset, size, ahead=ahead)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "PAGE_BYTES", page_bytes)
         for _ in range(1000):

@@ -6,9 +6,11 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
-from config.contracts.delivery import Delivery, delivery_id
+from config.contracts.after import After, after_id
+from config.contracts.delivery import Delivery, DeliveryState, delivery_id
 from config.contracts.event import Event, EventState, event_id
 from config.contracts.run import Run
+from config.contracts.source import Leftover
 from config.keys import Keys, RecordKind
 from config.queue import RunQueue
 from workers.ledger.ledger import Ledger
@@ -48,6 +50,10 @@ def run(life: str = LIFE) -> Run:
     )
 
 
+def after(*delete: Leftover, life: str = LIFE) -> After:
+    return After(id=after_id("apify", "run1", life), source="apify", run_id="run1", life=life, delete=delete)
+
+
 def about(seconds: float) -> object:
     """What is left of this many seconds when the question comes a moment later."""
     return pytest.approx(seconds - 2, abs=2.1)
@@ -75,13 +81,20 @@ class Books:
         assert taken
         return taken[0]
 
-    async def plan(self, *deliveries: Delivery, body: bytes = b"{}") -> Lease:
+    async def plan(self, *deliveries: Delivery, body: bytes = b"{}", after: After | None = None) -> Lease:
         """An event that has been planned."""
         lease = await self.taken_event(body)
+        documents = DOCUMENTS if deliveries else {}
         await self.ledger.plan(
-            lease, EventState.PLANNED, run=run(), deliveries=deliveries, documents=DOCUMENTS if deliveries else {}
+            lease, EventState.PLANNED, run=run(), deliveries=deliveries, documents=documents, after=after
         )
         return lease
+
+    async def end(self, one: Delivery, state: DeliveryState = DeliveryState.DELIVERED) -> None:
+        """A planned delivery comes to its end."""
+        taken = await self.ledger.take_delivery(one.id, int(await self.field("dl", one.id, "seq") or 0))
+        assert taken
+        await self.ledger.finish(taken[0], state)
 
     async def taken_delivery(self, one: Delivery | None = None) -> Lease:
         one = one or delivery()

@@ -64,7 +64,7 @@ def test_a_template_prints(source: str, text: str) -> None:
     ("source", "message"),
     [
         ("{{ rnu.id }}", "unknown name `rnu`: did you mean `run`?"),
-        ("{{ price }}", "unknown name `price`: there are actor, dataset, event, record, route, run,"),
+        ("{{ price }}", "unknown name `price`: there are actor, build, dataset, event, record, route, run,"),
         ("{{ run.id | dat }}", "unknown filter `dat`: did you mean `date`?"),
         ("{{ run.id | replace('a', 'b') }}", "unknown filter `replace`: there are date, default, lower, slug, trim,"),
         ("{{ run.id is odd }}", "unknown test `odd`: there are "),

@@ -29,10 +29,20 @@ def shipment(
     stream: str = "items:default",
     generation: int = 0,
     route: str = "all",
+    fields: dict[str, Any] | None = None,
     **scope: Any,
 ) -> Shipment:
     life = "2026-03-01T10:00:00.000Z"
-    about = Run(id=run, source="apify", status="SUCCEEDED", terminal=True, life=life, finished=1.0, account="me")
+    about = Run(
+        id=run,
+        source="apify",
+        status="SUCCEEDED",
+        terminal=True,
+        life=life,
+        finished=1.0,
+        account="me",
+        fields=fields or {},
+    )
     delivery = Delivery(
         id=delivery_id("apify", run, life, route, "out", generation),
         event_id="e",

@@ -1,0 +1,79 @@
+"""Runs, one by one and in lists: looking, waiting, changing, deleting (API reference, "Actor runs")."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from config.contracts.source import Api
+from config.sources.apify import lists
+from config.sources.apify.answers import SMALL, data
+from config.sources.apify.paths import program_path, segment
+from config.sources.apify.starting import RunOptions
+
+#: A run as the platform describes it.
+Fields = dict[str, Any]
+#: Longest the platform keeps an answer back for `waitForFinish`, seconds.
+LONGEST_WAIT = 60
+
+
+async def get(api: Api, run_id: str, *, wait: float = 0) -> Fields:
+    """Get run, at its end or after `wait` seconds (60 at most). An Api without a token will do where the run is open
+    to whoever knows its id; what it cost is hidden then."""
+    return data(await api.get(_path(run_id), _waiting(wait), most=SMALL), Fields)
+
+
+async def last(
+    api: Api, program: str, *, status: str | None = None, origin: str | None = None, wait: float = 0
+) -> Fields:
+    """Get last run of an Actor or a task (`program_path`), by the time of its start, among those of one status and
+    origin.
+
+    Read its storages by the ids it names: below `/runs/last` a newer run would take their place in between.
+    """
+    filters = {name: value for name, value in {"status": status, "origin": origin}.items() if value}
+    path = f"{program_path(program)}/runs/last"
+    return data(await api.get(path, {**filters, **_waiting(wait)}, most=SMALL), Fields)
+
+
+def listed(
+    api: Api,
+    program: str | None = None,
+    *,
+    status: Sequence[str] = (),
+    started_after: str | None = None,
+    started_before: str | None = None,
+    desc: bool = True,
+    page: int = lists.PAGE,
+) -> AsyncIterator[Fields]:
+    """Get list of runs: of the account, of an Actor, or of a task (which knows no dates). Runs come in short form.
+
+    status: any of these. started_after, started_before: ISO 8601, inclusive. desc: the newest first.
+    """
+    path = f"{program_path(program)}/runs" if program else "/actor-runs"
+    filters = {"status": ",".join(status), "startedAfter": started_after, "startedBefore": started_before}
+    said: dict[str, str | int] = {name: value for name, value in filters.items() if value}
+    return lists.listed(api, path, {**said, "desc": "true" if desc else "false"}, page=page)
+
+
+async def abort(api: Api, run_id: str, *, gracefully: bool = False) -> Fields:
+    """Abort run: at once, or 30 seconds after it has been told. One that has ended stays as it is."""
+    params = {"gracefully": "true"} if gracefully else {}
+    return data(await api.send("POST", f"{_path(run_id)}/abort", params), Fields)
+
+
+async def resurrect(api: Api, run_id: str, options: RunOptions) -> Fields:
+    """Resurrect run: one that has ended goes on, on its own storages. Of the options all but `wait_for_finish` and
+    `force_permission_level` count."""
+    return data(await api.send("POST", f"{_path(run_id)}/resurrect", options.params()), Fields)
+
+
+async def delete(api: Api, run_id: str) -> None:
+    """Delete run. Permanent (400) if it has not ended, Forbidden (403) if somebody else started it, NotFound."""
+    await api.send("DELETE", _path(run_id))
+
+
+def _path(run_id: str) -> str:
+    return f"/actor-runs/{segment(run_id)}"
+
+
+def _waiting(seconds: float) -> dict[str, str | int]:
+    return {"waitForFinish": min(int(seconds), LONGEST_WAIT)} if seconds else {}

@@ -1,0 +1,84 @@
+"""A run of Apify's in our words, and in those that templates use."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from config.contracts.run import Run
+from config.sources.apify.answers import Meta, RunFields, RunOptions, StorageIds, odd
+
+#: Run statuses that are final (API reference, ActorJobStatus). More may come.
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"})
+#: Run statuses that are not.
+UNDER_WAY = frozenset({"READY", "RUNNING", "TIMING-OUT", "ABORTING"})
+_CONSOLE = "https://console.apify.com"
+
+
+def told(source: str, run: RunFields, fields: dict[str, Any]) -> Run:
+    """A run has ended once it says when, whatever word it has for that, unless the word is known to mean that it goes
+    on. Raises Transient if the time is none."""
+    storages, meta = run.storage_ids or StorageIds(), run.meta or Meta()
+    finished = None if run.status in UNDER_WAY else run.finished_at
+    return Run(
+        id=run.id,
+        source=source,
+        status=run.status,
+        terminal=bool(finished),
+        life=finished or "",
+        finished=_seconds(finished),
+        account=run.user_id or "",
+        origin=meta.origin or "",
+        build=run.build_number or "",
+        tags=_asked(run),
+        schedule_id=meta.schedule_id or "",
+        actor_id=run.act_id or "",
+        task_id=run.actor_task_id or "",
+        datasets=_storages(storages.datasets, run.default_dataset_id),
+        stores=_storages(storages.key_value_stores, run.default_key_value_store_id),
+        queues=_storages(storages.request_queues, run.default_request_queue_id),
+        fields=fields,
+    )
+
+
+def described(run: Run) -> dict[str, Any]:
+    """What templates see: the run as the platform tells it, and the names it does not tell."""
+    return {
+        "run": {**run.fields, "console_url": console_url(run.id)},
+        "actor": {"id": run.actor_id, "name": run.actor},
+        "task": {"id": run.task_id, "name": run.task},
+        "build": {"number": run.build, "tags": list(run.tags)},
+        "schedule": {"id": run.schedule_id, "name": run.schedule},
+    }
+
+
+def console_url(run_id: str) -> str:
+    """Where a person looks at a run."""
+    return f"{_CONSOLE}/view/runs/{run_id}"
+
+
+def build_of(run: Run) -> str | None:
+    """The id of the build that ran."""
+    return msgspec.convert(run.fields, RunFields).build_id
+
+
+def _asked(run: RunFields) -> tuple[str, ...]:
+    """The tag the run was asked for by; it may have been a number."""
+    asked = (run.options or RunOptions()).build
+    return (asked,) if asked and asked != run.build_number else ()
+
+
+def _seconds(moment: str | None) -> float:
+    """Unix seconds of an ISO 8601 time; one without a zone is UTC."""
+    if not moment:
+        return 0.0
+    try:
+        when = datetime.fromisoformat(moment)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        raise odd("has a finishedAt that is not a time") from None
+
+
+def _storages(aliases: Mapping[str, str] | None, default: str | None) -> dict[str, str]:
+    return {**({"default": default} if default else {}), **(aliases or {})}

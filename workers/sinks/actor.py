@@ -1,0 +1,300 @@
+"""Starts another Actor or task with what a run left: its ids, or its items batch by batch. Exactly once, with a limit.
+
+Each start carries a tag made of the delivery and the batch, and the platform keeps it with the run. Before every start
+the target's runs are listed: one that has the tag is ours, and nothing is started. After an answer that got lost, the
+list is asked twice, `lag` apart, before there is another start. So one delivery starts one run for each batch (or one
+for the whole run), as long as the platform lists a new run within `lag`. Should it ever take longer, the second run
+comes without a webhook: what follows from it is still done once.
+
+The started run's webhook points at our own receiver, so that its end is routed like any other. It says, like the tag,
+how many starts of ours led to the run: one beyond `max_chain` is refused, and a circle of Actors ends.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+import structlog
+from aiohttp import ClientConnectorError
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from config.contracts.document import Document
+from config.contracts.errors import NotFound, Permanent, Transient
+from config.contracts.event import digest
+from config.contracts.reasons import Reason
+from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
+from config.contracts.source import Api
+from config.sources.apify import ApifySource
+from config.sources.apify.paths import TASK, program_path
+from config.sources.apify.runs import Fields
+from config.sources.apify.starting import Permission, RunOptions, start
+from config.sources.apify.tagging import agent, chain_of, started, telling
+from config.sources.apify.webhooks import AdHocWebhook, pointing_at
+from config.units import Duration
+from workers.routing.values import Value
+
+TAKES = frozenset({"items", "run"})
+WHOLE = False
+
+log = structlog.get_logger("runrelay.actor")
+
+#: Seconds that the platform may take to answer a start.
+_LONGEST = 30.0
+#: Seconds until the list of runs is asked for the first time after an answer was lost.
+_SOON = 2.0
+
+
+def _power_of_two(memory: int) -> int:
+    if memory & (memory - 1):
+        raise ValueError("must be a power of 2, for instance 1024")
+    return memory
+
+
+def _program(name: str) -> str:
+    program_path(name)
+    return name
+
+
+class Input(Value):
+    """The input of what is started. `items` is the batch, and `batch` says which it is."""
+
+    names: ClassVar[frozenset[str]] = Value.names | {"items", "batch"}
+
+
+class Config(BaseModel, extra="forbid", frozen=True):
+    """Options of an Actor sink."""
+
+    source: str = Field(min_length=1, description="The source, of type `apify`, in whose account runs are started.")
+    max_chain: int = Field(3, ge=1, le=1000, description="Starts of ours in a row; one more is refused.")
+    lag: Duration = Field(30.0, ge=0, description="How long the platform may take to list a run that was started.")
+
+
+class Target(BaseModel, extra="forbid", frozen=True):
+    """Options of a target."""
+
+    actor: Annotated[str, AfterValidator(_program)] | None = Field(None, description="`owner/name` or id of an Actor.")
+    task: str | None = Field(None, description="`owner/name` or id of a task; its own input is overridden by `input`.")
+    per: Literal["run", "batch"] | None = Field(
+        None, description="One start for each batch of items, or one for the run. By default `batch` where items go."
+    )
+    input: Input | None = Field(
+        None,
+        description="The input, with templates. By default the run's ids, and `items` where there are some.",
+        examples=['input: {startUrls: "{{ items }}"}'],
+    )
+    timeout: Duration | None = Field(None, ge=0, description="Of the started run; 0 is none.")
+    memory: Annotated[int, AfterValidator(_power_of_two)] | None = Field(None, ge=128, description="Megabytes.")
+    build: str | None = Field(None, min_length=1, description="Tag or number of the build.")
+    max_items: int | None = Field(None, ge=1, description="Most items that are charged for.")
+    max_total_charge_usd: float | None = Field(None, gt=0, description="Most the run may cost.")
+    restart_on_error: bool | None = Field(None, description="Whether the platform restarts the run when it fails.")
+    force_permission_level: Permission | None = Field(None, description="Instead of the Actor's own level.")
+
+    @model_validator(mode="after")
+    def _one_program(self) -> "Target":
+        if (self.actor is None) == (self.task is None):
+            raise ValueError("say what is started: either `actor` or `task`")
+        if self.task is not None:
+            program_path(TASK + self.task)
+        if self.per == "run" and self.input and (told := self.input.roots & {"items", "batch"}):
+            raise ValueError(f"`{min(told)}` has no meaning with `per: run`")
+        return self
+
+    @property
+    def program(self) -> str:
+        """As `program_path` takes it."""
+        return self.actor if self.actor is not None else f"{TASK}{self.task}"
+
+    @property
+    def options(self) -> RunOptions:
+        return RunOptions(**{name: getattr(self, name) for name in _RUN_OPTIONS})
+
+
+_RUN_OPTIONS = [name for name in RunOptions.__struct_fields__ if name in Target.model_fields]
+
+
+@asynccontextmanager
+async def connect(config: Config, around: Surroundings) -> AsyncIterator["ActorSink"]:
+    """Raises Transient if the source is gone, Permanent if it is none that can start anything."""
+    source, api = around.source(config.source)
+    if not isinstance(source, ApifySource):
+        raise Permanent(Reason.TARGET_REFUSED, f"the source {config.source} is not of type apify: it starts no Actors")
+    yield ActorSink(source, api, config, around.public_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start that is wanted.
+
+    Attributes:
+        program: as `program_path` takes it.
+        tag: the same on every try, and no other start's.
+        chain: how many starts of ours lead to the run, this one included.
+        since: a moment it cannot have been made before, by the platform's clock.
+        body: the input, JSON.
+    """
+
+    program: str
+    options: RunOptions
+    tag: str
+    chain: int
+    since: str
+    body: bytes
+
+
+class ActorSink:
+    """The Actors and tasks of one account."""
+
+    def __init__(self, source: ApifySource, api: Api, config: Config, public_url: str) -> None:
+        self.source, self.api, self.config = source, api, config
+        self.door = f"{public_url.rstrip('/')}/webhooks/{source.name}" if public_url and source.secret else ""
+        if not self.door:
+            _warn(source.name)
+
+    @asynccontextmanager
+    async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
+        yield _Starts(self, shipment, position)
+
+    async def start(self, wanted: Start) -> Fields:
+        """The run of this start: the one that an earlier try made, or a new one."""
+        if wanted.chain > self.config.max_chain:
+            said = f"it would be start {wanted.chain} in a row, max_chain is {self.config.max_chain}"
+            raise Permanent(Reason.CHAIN_TOO_LONG, f"{said}: do Actors start each other?")
+        with _as_target(wanted.program):
+            found = await self._found(wanted)
+            run = found or await self._started(wanted)
+        said = "actor.found" if found else "actor.started"
+        log.info(said, program=wanted.program, run_id=run["id"], tag=wanted.tag, chain=wanted.chain)
+        return run
+
+    async def _found(self, wanted: Start) -> Fields | None:
+        return await started(self.api, wanted.program, wanted.tag, wanted.since)
+
+    async def _started(self, wanted: Start) -> Fields:
+        try:
+            return await self._asked(wanted)
+        except Transient as trouble:
+            if isinstance(trouble.__cause__, ClientConnectorError):
+                raise  # it was never asked
+            unknown = trouble
+        except asyncio.CancelledError as cut:
+            raise self._later(Transient(Reason.TARGET_UNAVAILABLE, "a start was cut short")) from cut
+        return await self._looked(wanted, unknown)
+
+    async def _looked(self, wanted: Start, unknown: Transient) -> Fields:
+        """The run of a start that nobody knows the outcome of. Unless it is listed by now, the next try is `lag` away;
+        that it must be is worth more than being cancelled at once."""
+        with suppress(Transient, asyncio.CancelledError):
+            await asyncio.sleep(min(_SOON, self.config.lag))
+            if run := await self._found(wanted):
+                return run
+        raise self._later(unknown) from unknown
+
+    async def _asked(self, wanted: Start) -> Fields:
+        try:
+            async with asyncio.timeout(_LONGEST):
+                return await start(
+                    self.api,
+                    wanted.program,
+                    options=wanted.options,
+                    body=wanted.body,
+                    webhooks=self._webhooks(wanted),
+                    headers={"User-Agent": agent(wanted.tag, wanted.chain)},
+                )
+        except TimeoutError as exc:
+            raise Transient(Reason.TARGET_UNAVAILABLE, f"no answer to a start in {_LONGEST:.0f} s") from exc
+
+    def _later(self, trouble: Transient) -> Transient:
+        return Transient(trouble.reason, trouble.detail, retry_after=max(self.config.lag, trouble.retry_after or 0.0))
+
+    def _webhooks(self, wanted: Start) -> list[AdHocWebhook]:
+        if not self.door:
+            return []
+        key = f"runrelay-{wanted.tag}"
+        return [telling(pointing_at(self.door, self.source.secret, idempotency_key=key), wanted.chain)]
+
+
+class _Starts:
+    """One stream: a start for each batch of items, or the one for the run."""
+
+    def __init__(self, sink: ActorSink, shipment: Shipment, position: dict[str, Any] | None) -> None:
+        assert isinstance(shipment.options, Target)
+        self.sink, self.shipment, self.target, self.position = sink, shipment, shipment.options, position
+
+    async def items(self, batch: Batch) -> Taken:
+        items = [msgspec.Raw(item) for item in batch.items()]
+        about = {"index": batch.index, "offset": batch.offset, "count": len(items)}
+        return await self._start(batch.index, len(items), {"items": items, "batch": about})
+
+    async def document(self, document: Document) -> Taken:
+        """The run itself; what is started is told its ids, or whatever `input` says."""
+        return await self._start(0, 1, {})
+
+    async def publish(self) -> Taken:
+        return Taken(rows=0, out=0, bytes=0, position=self.position)
+
+    async def _start(self, index: int, rows: int, more: Mapping[str, Any]) -> Taken:
+        body = self._body(more)
+        run = await self.sink.start(
+            Start(
+                program=self.target.program,
+                options=self.target.options,
+                tag=self._tag(index),
+                chain=chain_of(self.shipment.run.fields, self.shipment.scope.get("event")) + 1,
+                since=(self.position or {}).get("since", self.shipment.run.life),
+                body=body,
+            )
+        )
+        self.position = {"run": run["id"], "since": run["startedAt"]}
+        return Taken(rows=rows, out=1, bytes=len(body), position=self.position)
+
+    def _tag(self, index: int) -> str:
+        delivery, stream = self.shipment.delivery, digest(self.shipment.stream)
+        return f"{delivery.id[:32]}.{stream[:8]}.{index}"
+
+    def _body(self, more: Mapping[str, Any]) -> bytes:
+        given = self.target.input
+        value = given.render({**self.shipment.scope, **more}) if given else {**self._ids(), **more}
+        try:
+            return msgspec.json.encode(value)
+        except (TypeError, ValueError) as exc:
+            raise Permanent(Reason.TEMPLATE_FAILED, f"`input` cannot be written as JSON: {exc}") from None
+
+    def _ids(self) -> dict[str, Any]:
+        run = self.shipment.run
+        return {
+            "runId": run.id,
+            "status": run.status,
+            "actorId": run.actor_id,
+            "datasetId": run.datasets.get("default"),
+            "keyValueStoreId": run.stores.get("default"),
+            "requestQueueId": run.queues.get("default"),
+        }
+
+
+@contextmanager
+def _as_target(program: str) -> Iterator[None]:
+    """The platform is the target here: what it refuses is not the run that is read."""
+    try:
+        yield
+    except NotFound as exc:
+        raise Permanent(Reason.TARGET_REFUSED, f"the token sees no {program}: {exc.detail}") from exc
+    except Permanent as exc:
+        reason = Reason.TARGET_REFUSED if exc.reason is Reason.SOURCE_REFUSED else exc.reason
+        raise Permanent(reason, exc.detail) from exc
+    except Transient as exc:
+        raise Transient(Reason.TARGET_UNAVAILABLE, exc.detail, retry_after=exc.retry_after) from exc
+
+
+@cache
+def _warn(source: str) -> None:
+    """Once in a process."""
+    log.warning(
+        "actor.no_webhook",
+        source=source,
+        detail="started runs get no webhook, so nobody hears of their end: set RUNRELAY_PUBLIC_URL and webhook.secrets",
+    )
