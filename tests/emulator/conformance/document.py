@@ -37,6 +37,11 @@ class Operation:
         return f"{self.method.upper()} {self.path}"
 
     @property
+    def names(self) -> list[str]:
+        """Its path parameters."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+    @property
     def responses(self) -> Mapping[str, Any]:
         return _resolved(DOCUMENT["paths"][self.path][self.method]["responses"])
 
