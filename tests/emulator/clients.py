@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from apify_client import ApifyClient, ApifyClientAsync
@@ -15,6 +16,26 @@ def client_of(kind: str, url: str, token: str = "t") -> Any:
     if kind == "async":
         return ApifyClientAsync(token, api_url=url, api_public_url=url)
     return InThread(ApifyClient(token, api_url=url, api_public_url=url))
+
+
+async def everything(things: Any) -> list[Any]:
+    """What an iterator of either client gives."""
+    if hasattr(things, "__aiter__"):
+        return [thing async for thing in things]
+    return await asyncio.to_thread(list, things)
+
+
+async def streamed(opened: Any, take: Callable[[Any], Any] = lambda response: response) -> bytes:
+    """The bytes of a stream of either client; `take` finds the response in what the stream opens with."""
+    if hasattr(opened, "__aenter__"):
+        async with opened as response:
+            return b"".join([piece async for piece in take(response).aiter_bytes()])
+
+    def drain() -> bytes:
+        with opened as response:
+            return b"".join(take(response).iter_bytes())
+
+    return await asyncio.to_thread(drain)
 
 
 class InThread:

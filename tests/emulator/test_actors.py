@@ -1,6 +1,5 @@
 """What is known about Actors, their builds and versions, about accounts, and about what is not emulated."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +7,9 @@ import pytest
 from apify_client.errors import ApifyApiError
 
 from tests.emulator.clients import KINDS, client_of
-from tests.emulator.conformance.document import OPERATIONS
 from tests.emulator.conftest import Emulator, StartEmulator
 from tests.emulator.scripted import write_script
 
-NOT_EMULATED = (
-    *(
-        "POST /v2/actors",
-        "PUT /v2/actors/{actorId}",
-        "DELETE /v2/actors/{actorId}",
-        "GET /v2/actors/{actorId}/versions/",
-    ),
-    *("GET /v2/actors/{actorId}/builds/{buildId}/openapi.json", "GET /v2/actor-builds/{buildId}/openapi.json"),
-    *("DELETE /v2/actor-builds/", "POST /v2/schedules", "PUT /v2/schedules/", "DELETE /v2/schedules/"),
-    *("GET /v2/store", "PUT /v2/users/me/limits", "POST /v2/tools/"),
-    *("GET /v2/browser-info", "POST /v2/browser-info", "PUT /v2/browser-info", "DELETE /v2/browser-info"),
-)
 SCHEMA = {"required": ["url"], "properties": {"url": {"type": "string"}, "depth": {"type": "integer", "default": 3}}}
 
 
@@ -121,20 +107,6 @@ async def test_builds_tell_no_costs_without_a_token(platform: Emulator) -> None:
     build = (await platform.get(path)).data["id"]
     assert (await platform.get(f"/v2/actors/local~quick/builds/{build}")).error == (404, "record-not-found")
     assert (await platform.get(f"/v2/actors/local~pages/builds/{build}", token=None)).data["id"] == build
-
-
-async def test_every_documented_operation_is_done_or_said_to_be_missing(platform: Emulator) -> None:
-    missing = set()
-    for operation in OPERATIONS:
-        path = re.sub(r"\{\w+\}", "nothing", operation.path.replace("{actorId}", "local~pages"))
-        body = b"{}" if operation.method in {"post", "put"} else None
-        answer = await platform.ask(operation.method.upper(), path, body)
-        error = answer.error if answer.status >= 400 and answer.body else (0, "")
-        assert error[1] not in {"page-not-found", "method-not-allowed"}, operation.name
-        assert answer.status < 500 or error == (501, "not-implemented"), operation.name
-        if answer.status == 501:
-            missing.add(operation.name)
-    assert {name for name in missing if not name.startswith(NOT_EMULATED)} == set()
 
 
 async def test_paths_that_nobody_knows_stay_unknown(platform: Emulator) -> None:

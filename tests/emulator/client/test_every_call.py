@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.client.both import Client, connect, every_call, recorded
+from tests.emulator.client.calls import every_call, recorded
+from tests.emulator.clients import KINDS, client_of, everything, streamed
 from tests.emulator.conftest import Emulator, StartEmulator, WriteActor
 
 #: What the emulator answers with 501, or leaves to Apify: making, building, publishing and renting Actors.
@@ -54,12 +55,12 @@ async def emulator(start_emulator: StartEmulator, write_actor: WriteActor) -> Em
     return await start_emulator()
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_every_call_of_the_official_client_is_made_or_named_as_missing(
     kind: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with recorded(kind, monkeypatch) as made:
-        client = connect(kind, emulator.url)
+        client = client_of(kind, emulator.url)
         run = await actors(client)
         await runs(client, run)
         await logs(client, run, emulator)
@@ -74,165 +75,165 @@ async def test_every_call_of_the_official_client_is_made_or_named_as_missing(
     assert made & NOT_EMULATED == set()
 
 
-async def actors(client: Client) -> Any:
+async def actors(client: Any) -> Any:
     actor = client.actor("local/quick")
-    assert (await client.do(actor.get)).name == "quick"
-    named = {one.name for one in (await client.do(client.actors().list)).items}
-    assert named == {one.name for one in await client.all(client.actors().iterate())} >= {"quick", "sleepy"}
-    assert await client.do(actor.validate_input, run_input={"any": "thing"})
-    started = await client.do(actor.start, run_input={"a": 1}, wait_for_finish=20)
+    assert (await actor.get()).name == "quick"
+    named = {one.name for one in (await client.actors().list()).items}
+    assert named == {one.name for one in await everything(client.actors().iterate())} >= {"quick", "sleepy"}
+    assert await actor.validate_input(run_input={"any": "thing"})
+    started = await actor.start(run_input={"a": 1}, wait_for_finish=20)
     assert started.status == "SUCCEEDED"
-    run = await client.do(actor.call, run_input={"a": 1}, logger=None)
-    assert (await client.do(actor.last_run(status="SUCCEEDED").get)).id == run.id
-    build = await client.do(actor.default_build)
-    assert (await client.do(build.get)).id == run.build_id
-    assert [one.id for one in (await client.do(actor.builds().list)).items] == [run.build_id]
-    assert len(await client.all(actor.builds().iterate())) == 1
-    assert (await client.do(client.build(run.build_id).wait_for_finish)).status == "SUCCEEDED"
-    assert await client.do(client.build(run.build_id).log().get)
+    run = await actor.call(run_input={"a": 1}, logger=None)
+    assert (await actor.last_run(status="SUCCEEDED").get()).id == run.id
+    build = await actor.default_build()
+    assert (await build.get()).id == run.build_id
+    assert [one.id for one in (await actor.builds().list()).items] == [run.build_id]
+    assert len(await everything(actor.builds().iterate())) == 1
+    assert (await client.build(run.build_id).wait_for_finish()).status == "SUCCEEDED"
+    assert await client.build(run.build_id).log().get()
     return run
 
 
-async def runs(client: Client, run: Any) -> None:
+async def runs(client: Any, run: Any) -> None:
     one = client.run(run.id)
-    assert (await client.do(one.get)).exit_code == 0
-    assert (await client.do(one.wait_for_finish)).status == "SUCCEEDED"
-    assert (await client.do(one.update, status_message="seen")).status_message == "seen"
-    assert [item["n"] for item in (await client.do(one.dataset().list_items)).items] == [1, 2]
-    assert (await client.do(one.key_value_store().get_record, "OUTPUT"))["value"] == {}
-    assert (await client.do(one.request_queue().get)).total_request_count == 0
-    assert [item["n"] for item in await client.all(one.iterate_dataset_items())] == [1, 2]
+    assert (await one.get()).exit_code == 0
+    assert (await one.wait_for_finish()).status == "SUCCEEDED"
+    assert (await one.update(status_message="seen")).status_message == "seen"
+    assert [item["n"] for item in (await one.dataset().list_items()).items] == [1, 2]
+    assert (await one.key_value_store().get_record("OUTPUT"))["value"] == {}
+    assert (await one.request_queue().get()).total_request_count == 0
+    assert [item["n"] for item in await everything(one.iterate_dataset_items())] == [1, 2]
     of_actor = client.actor("local/quick").runs()
-    assert len((await client.do(of_actor.list, status="SUCCEEDED")).items) == 2
-    assert len(await client.all(client.runs().iterate())) == 2
-    sleepy = await client.do(client.actor("local/sleepy").start)
+    assert len((await of_actor.list(status="SUCCEEDED")).items) == 2
+    assert len(await everything(client.runs().iterate())) == 2
+    sleepy = await client.actor("local/sleepy").start()
     asleep = client.run(sleepy.id)
-    await client.do(asleep.charge, "page", count=2)
-    assert (await client.do(asleep.reboot)).status in {"READY", "RUNNING"}
-    metamorphed = await client.do(asleep.metamorph, target_actor_id="local~sleepy", run_input={"b": 2})
+    await asleep.charge("page", count=2)
+    assert (await asleep.reboot()).status in {"READY", "RUNNING"}
+    metamorphed = await asleep.metamorph(target_actor_id="local~sleepy", run_input={"b": 2})
     assert metamorphed.id == sleepy.id
-    assert (await client.do(asleep.abort)).status in {"ABORTING", "ABORTED"}
-    assert (await client.do(asleep.wait_for_finish)).status == "ABORTED"
-    assert (await client.do(asleep.resurrect, memory_mbytes=256)).status in {"READY", "RUNNING"}
-    await client.do(asleep.abort)
+    assert (await asleep.abort()).status in {"ABORTING", "ABORTED"}
+    assert (await asleep.wait_for_finish()).status == "ABORTED"
+    assert (await asleep.resurrect(memory_mbytes=256)).status in {"READY", "RUNNING"}
+    await asleep.abort()
 
 
-async def logs(client: Client, run: Any, emulator: Emulator) -> None:
-    assert "done" in await client.do(client.log(run.id).get)
-    assert b"done" in await client.do(client.run(run.id).log().get_as_bytes)
-    assert b"done" in await client.read(client.log(run.id).stream())
-    assert await client.do(client.run(run.id).get_streamed_log) is not None
-    assert await client.do(client.run(run.id).get_status_message_watcher) is not None
+async def logs(client: Any, run: Any, emulator: Emulator) -> None:
+    assert "done" in await client.log(run.id).get()
+    assert b"done" in await client.run(run.id).log().get_as_bytes()
+    assert b"done" in await streamed(client.log(run.id).stream())
+    assert await client.run(run.id).get_streamed_log() is not None
+    assert await client.run(run.id).get_status_message_watcher() is not None
 
 
-async def datasets(client: Client) -> None:
-    made = await client.do(client.datasets().get_or_create, name="rows")
+async def datasets(client: Any) -> None:
+    made = await client.datasets().get_or_create(name="rows")
     one = client.dataset(made.id)
-    await client.do(one.push_items, [{"n": 1, "#h": 0}, {"n": 2}, {}])
-    assert (await client.do(one.get)).item_count == 3
-    assert (await client.do(one.list_items, clean=True)).items == [{"n": 1}, {"n": 2}]
-    assert len(await client.all(one.iterate_items(limit=2))) == 2
-    assert await client.do(one.get_items_as_bytes, item_format="csv", clean=True, bom=False) == b"n\n1\n2\n"
-    assert (await client.read(one.stream_items(item_format="jsonl"))).count(b"\n") == 3
-    assert await client.do(one.get_statistics) is not None
-    assert (await client.do(one.create_items_public_url)).startswith("http://127.0.0.1")
-    assert (await client.do(one.update, name="lines")).name == "lines"
-    assert [found.name for found in (await client.do(client.datasets().list)).items] == ["lines"]
-    assert len(await client.all(client.datasets().iterate())) == 1
-    await client.do(one.delete)
-    assert await client.do(one.get) is None
+    await one.push_items([{"n": 1, "#h": 0}, {"n": 2}, {}])
+    assert (await one.get()).item_count == 3
+    assert (await one.list_items(clean=True)).items == [{"n": 1}, {"n": 2}]
+    assert len(await everything(one.iterate_items(limit=2))) == 2
+    assert await one.get_items_as_bytes(item_format="csv", clean=True, bom=False) == b"n\n1\n2\n"
+    assert (await streamed(one.stream_items(item_format="jsonl"))).count(b"\n") == 3
+    assert await one.get_statistics() is not None
+    assert (await one.create_items_public_url()).startswith("http://127.0.0.1")
+    assert (await one.update(name="lines")).name == "lines"
+    assert [found.name for found in (await client.datasets().list()).items] == ["lines"]
+    assert len(await everything(client.datasets().iterate())) == 1
+    await one.delete()
+    assert await one.get() is None
 
 
-async def stores(client: Client) -> None:
-    made = await client.do(client.key_value_stores().get_or_create, name="things")
+async def stores(client: Any) -> None:
+    made = await client.key_value_stores().get_or_create(name="things")
     one = client.key_value_store(made.id)
-    await client.do(one.set_record, "a-b", {"x": 1})
-    await client.do(one.set_record, "text", "words")
-    assert (await client.do(one.get)).name == "things"
-    assert (await client.do(one.get_record, "a-b"))["value"] == {"x": 1}
-    assert (await client.do(one.get_record_as_bytes, "text"))["value"] == b"words"
-    assert await client.read(one.stream_record("text"), lambda found: found["value"]) == b"words"
-    assert await client.do(one.record_exists, "text")
-    assert [key.key for key in (await client.do(one.list_keys)).items] == ["a-b", "text"]
-    assert len(await client.all(one.iterate_keys())) == 2
-    assert (await client.do(one.create_keys_public_url)).startswith("http://127.0.0.1")
-    assert (await client.do(one.get_record_public_url, "text")).startswith("http://127.0.0.1")
-    await client.do(one.delete_record, "text")
-    assert not await client.do(one.record_exists, "text")
-    assert (await client.do(one.update, name="stuff")).name == "stuff"
-    assert [found.name for found in (await client.do(client.key_value_stores().list)).items] == ["stuff"]
-    assert len(await client.all(client.key_value_stores().iterate())) == 1
-    await client.do(one.delete)
+    await one.set_record("a-b", {"x": 1})
+    await one.set_record("text", "words")
+    assert (await one.get()).name == "things"
+    assert (await one.get_record("a-b"))["value"] == {"x": 1}
+    assert (await one.get_record_as_bytes("text"))["value"] == b"words"
+    assert await streamed(one.stream_record("text"), lambda found: found["value"]) == b"words"
+    assert await one.record_exists("text")
+    assert [key.key for key in (await one.list_keys()).items] == ["a-b", "text"]
+    assert len(await everything(one.iterate_keys())) == 2
+    assert (await one.create_keys_public_url()).startswith("http://127.0.0.1")
+    assert (await one.get_record_public_url("text")).startswith("http://127.0.0.1")
+    await one.delete_record("text")
+    assert not await one.record_exists("text")
+    assert (await one.update(name="stuff")).name == "stuff"
+    assert [found.name for found in (await client.key_value_stores().list()).items] == ["stuff"]
+    assert len(await everything(client.key_value_stores().iterate())) == 1
+    await one.delete()
 
 
-async def queues(client: Client) -> None:
-    made = await client.do(client.request_queues().get_or_create, name="todo")
+async def queues(client: Any) -> None:
+    made = await client.request_queues().get_or_create(name="todo")
     one = client.request_queue(made.id, client_key="me")
-    added = await client.do(one.add_request, {"url": HOOK, "uniqueKey": "u", "method": "GET"})
+    added = await one.add_request({"url": HOOK, "uniqueKey": "u", "method": "GET"})
     assert not added.was_already_present
     more = [{"url": f"{HOOK}/{n}", "uniqueKey": f"u{n}", "method": "GET"} for n in range(3)]
-    assert len((await client.do(one.batch_add_requests, more)).processed_requests) == 3
-    assert (await client.do(one.get)).total_request_count == 4
-    request = await client.do(one.get_request, added.request_id)
+    assert len((await one.batch_add_requests(more)).processed_requests) == 3
+    assert (await one.get()).total_request_count == 4
+    request = await one.get_request(added.request_id)
     assert request.unique_key == "u"
-    assert len((await client.do(one.list_head)).items) == 4
-    assert len((await client.do(one.list_requests)).items) == 4
-    assert len(await client.all(one.iterate_requests())) == 4
-    locked = (await client.do(one.list_and_lock_head, lock_duration=timedelta(seconds=60), limit=2)).items
-    await client.do(one.prolong_request_lock, locked[0].id, lock_duration=timedelta(seconds=90))
-    await client.do(one.delete_request_lock, locked[0].id)
-    assert (await client.do(one.unlock_requests)).unlocked_count == 1
+    assert len((await one.list_head()).items) == 4
+    assert len((await one.list_requests()).items) == 4
+    assert len(await everything(one.iterate_requests())) == 4
+    locked = (await one.list_and_lock_head(lock_duration=timedelta(seconds=60), limit=2)).items
+    await one.prolong_request_lock(locked[0].id, lock_duration=timedelta(seconds=90))
+    await one.delete_request_lock(locked[0].id)
+    assert (await one.unlock_requests()).unlocked_count == 1
     changed = {"id": added.request_id, "url": HOOK, "uniqueKey": "u", "handledAt": "2026-01-01T00:00:00.000Z"}
-    assert (await client.do(one.update_request, changed)).was_already_present
-    await client.do(one.batch_delete_requests, [{"uniqueKey": "u0"}])
-    await client.do(one.delete_request, added.request_id)
-    assert (await client.do(one.update, name="later")).name == "later"
-    assert [found.name for found in (await client.do(client.request_queues().list)).items] == ["later"]
-    assert len(await client.all(client.request_queues().iterate())) == 1
-    await client.do(one.delete)
+    assert (await one.update_request(changed)).was_already_present
+    await one.batch_delete_requests([{"uniqueKey": "u0"}])
+    await one.delete_request(added.request_id)
+    assert (await one.update(name="later")).name == "later"
+    assert [found.name for found in (await client.request_queues().list()).items] == ["later"]
+    assert len(await everything(client.request_queues().iterate())) == 1
+    await one.delete()
 
 
-async def tasks(client: Client) -> None:
-    actor = await client.do(client.actor("local/quick").get)
-    made = await client.do(client.tasks().create, actor_id=actor.id, name="daily", task_input={"a": 1})
+async def tasks(client: Any) -> None:
+    actor = await client.actor("local/quick").get()
+    made = await client.tasks().create(actor_id=actor.id, name="daily", task_input={"a": 1})
     one = client.task(made.id)
-    assert (await client.do(one.get)).name == "daily"
-    assert await client.do(one.get_input) == {"a": 1}
-    assert await client.do(one.update_input, task_input={"a": 2}) == {"a": 2}
-    assert (await client.do(one.update, name="nightly")).name == "nightly"
-    assert (await client.do(one.start, task_input={"b": 1}, wait_for_finish=20)).status == "SUCCEEDED"
-    run = await client.do(one.call)
-    assert (await client.do(one.last_run().get)).id == run.id
-    assert len((await client.do(one.runs().list)).items) == 2
-    assert (await client.do(one.webhooks().list)).items == []
-    assert [found.name for found in (await client.do(client.tasks().list)).items] == ["nightly"]
-    assert len(await client.all(client.tasks().iterate())) == 1
-    await client.do(one.delete)
+    assert (await one.get()).name == "daily"
+    assert await one.get_input() == {"a": 1}
+    assert await one.update_input(task_input={"a": 2}) == {"a": 2}
+    assert (await one.update(name="nightly")).name == "nightly"
+    assert (await one.start(task_input={"b": 1}, wait_for_finish=20)).status == "SUCCEEDED"
+    run = await one.call()
+    assert (await one.last_run().get()).id == run.id
+    assert len((await one.runs().list()).items) == 2
+    assert (await one.webhooks().list()).items == []
+    assert [found.name for found in (await client.tasks().list()).items] == ["nightly"]
+    assert len(await everything(client.tasks().iterate())) == 1
+    await one.delete()
 
 
-async def webhooks(client: Client, run: Any) -> None:
+async def webhooks(client: Any, run: Any) -> None:
     asked = {"event_types": ["ACTOR.RUN.SUCCEEDED"], "request_url": HOOK, "actor_id": run.act_id, "do_not_retry": True}
-    made = await client.do(client.webhooks().create, **asked)
+    made = await client.webhooks().create(**asked)
     one = client.webhook(made.id)
-    assert str((await client.do(one.get)).request_url) == HOOK
-    assert (await client.do(one.update, description="ours")).description == "ours"
-    dispatch = await client.do(one.test)
-    assert (await client.do(client.webhook_dispatch(dispatch.id).get)).webhook_id == made.id
-    assert len((await client.do(one.dispatches().list)).items) == 1
-    assert len(await client.all(client.webhook_dispatches().iterate())) == 1
-    assert len((await client.do(client.actor(run.act_id).webhooks().list)).items) == 1
-    assert len(await client.all(client.webhooks().iterate())) == 1
-    await client.do(one.delete)
+    assert str((await one.get()).request_url) == HOOK
+    assert (await one.update(description="ours")).description == "ours"
+    dispatch = await one.test()
+    assert (await client.webhook_dispatch(dispatch.id).get()).webhook_id == made.id
+    assert len((await one.dispatches().list()).items) == 1
+    assert len(await everything(client.webhook_dispatches().iterate())) == 1
+    assert len((await client.actor(run.act_id).webhooks().list()).items) == 1
+    assert len(await everything(client.webhooks().iterate())) == 1
+    await one.delete()
 
 
-async def people(client: Client) -> None:
-    assert (await client.do(client.user().get)).username == "local"
-    assert await client.do(client.user().limits) is not None
-    assert await client.do(client.user().monthly_usage) is not None
-    assert (await client.do(client.schedules().list)).items == []
-    assert await client.all(client.schedules().iterate()) == []
+async def people(client: Any) -> None:
+    assert (await client.user().get()).username == "local"
+    assert await client.user().limits() is not None
+    assert await client.user().monthly_usage() is not None
+    assert (await client.schedules().list()).items == []
+    assert await everything(client.schedules().iterate()) == []
 
 
-async def ends(client: Client, run: Any) -> None:
-    await client.do(client.run(run.id).delete)
-    assert await client.do(client.run(run.id).get) is None
+async def ends(client: Any, run: Any) -> None:
+    await client.run(run.id).delete()
+    assert await client.run(run.id).get() is None
