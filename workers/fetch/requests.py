@@ -18,8 +18,8 @@ from workers.fetch.budget import Budget
 from workers.fetch.cutting import rows_of, whole
 from workers.fetch.settling import require_quiet
 
-#: What one page may have in memory: each of its requests may bring a payload.
-PAGE_BYTES = 64 * 1024 * 1024
+#: What is set aside for a page while it comes: a thousand requests, some of which bring a payload.
+PAGE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
