@@ -57,6 +57,7 @@ class Shipment:
         run: the run as fetched.
         scope: the names a template may use: `run`, `actor`, `task`, `event`, `dataset`, …
         options: the target's options, an instance of the module's `Target`.
+        unsure: whether the turn before this one broke off: what it did last may have happened, or may yet.
     """
 
     delivery: Delivery
@@ -64,6 +65,7 @@ class Shipment:
     run: Run
     scope: Mapping[str, Any]
     options: BaseModel
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,13 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 90.0
 #: Most bytes of an error body that anybody reads.
 ERROR_BYTES = 64 * 1024
+#: Most bytes of the answer to a change: it tells of one thing.
+ANSWER_BYTES = 8 * 1024 * 1024
 CHUNK = 1024 * 1024
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY = 429
+_SEE_OTHER = 303
 _NO_CONTENT = 204
 
 Params = Mapping[str, str | int]
@@ -42,10 +45,13 @@ class Deadlines:
         whole: for one try of an answer that is read whole, its body and the waiting for its turn included: 12 MiB at
             40 KiB a second.
         error: for the body of a refusal.
+        silence: until more of a body comes. The session's own watch ends when a chunked body turns out to be damaged:
+            aiohttp closes the connection then, and leaves who reads waiting for ever.
     """
 
     whole: float = 300.0
     error: float = 10.0
+    silence: float = READ_TIMEOUT
 
 
 @asynccontextmanager
@@ -87,7 +93,7 @@ class HttpApi:
     async def get(self, path: str, params: Params | None = None, *, most: int | None = None) -> Answer:
         async def once() -> Answer:
             async with self._in_time(), self._request("GET", path, params) as response:
-                return await _answer(response, most)
+                return await self._answer(response, most)
 
         return await self._tried("GET", once)
 
@@ -105,15 +111,18 @@ class HttpApi:
 
         async def once() -> Answer:
             async with self._in_time(), self._request(method, path, params, body=body, headers=typed) as response:
-                return await _answer(response, None)
+                return await self._answer(response, ANSWER_BYTES)
 
-        return await self._tried(method, once)
+        try:
+            return await self._tried(method, once)
+        except TooLarge:
+            raise Transient(Reason.SOURCE_UNAVAILABLE, f"what answers a {method} is too large for an answer") from None
 
     @asynccontextmanager
     async def stream(self, path: str, params: Params | None = None) -> AsyncIterator[StreamedAnswer]:
         async with AsyncExitStack() as stack:
             response = await self._tried("GET", lambda: stack.enter_async_context(self._request("GET", path, params)))
-            yield StreamedAnswer(response.status, _lower(response.headers), _chunks(response))
+            yield StreamedAnswer(response.status, _lower(response.headers), self._chunks(response))
 
     async def _tried(self, method: str, once: Callable[[], Awaitable[T]]) -> T:
         tries = Tries(method, self.manners.patience)
@@ -169,6 +178,8 @@ class HttpApi:
                     await self._judge(response)
                     yield response
                     return
+                if response.status == _SEE_OTHER:  # done; there it says how it went (RFC 9110, 15.4.4)
+                    method, body, headers = "GET", None, None
                 url, params = self._redirect(url, response), None
                 token = token if self._is_own(url) else ""
         raise Permanent(Reason.SOURCE_REFUSED, f"more than {MAX_REDIRECTS} redirects")
@@ -192,22 +203,33 @@ class HttpApi:
         body = b""
         with suppress(Transient, Permanent, TimeoutError):
             async with asyncio.timeout(self._deadlines.error):
-                async for chunk in _chunks(response, ERROR_BYTES):
+                async for chunk in self._chunks(response, ERROR_BYTES):
                     body += chunk
                     if len(body) >= ERROR_BYTES:
                         break
         token = self.manners.token.encode()
         return (body.replace(token, b"***") if token else body)[:ERROR_BYTES]
 
+    async def _answer(self, response: ClientResponse, most: int | None) -> Answer:
+        return Answer(response.status, _lower(response.headers), await _whole(self._chunks(response), most))
+
+    async def _chunks(self, response: ClientResponse, size: int = CHUNK) -> AsyncIterator[bytes]:
+        """The body, unpacked. One that cannot be (204) has no packing either, whatever its headers say."""
+        encoding = "" if response.status == _NO_CONTENT else response.headers.get("Content-Encoding", "")
+        with _trouble():
+            async for piece in unpacked(_arriving(response, size, self._deadlines.silence), encoding):
+                yield piece
+
     def _redirect(self, url: URL, response: ClientResponse) -> URL:
-        """Where a redirect leads, if it may: the API's own origin, or https at one of the platform's storage hosts."""
+        """Where a redirect leads, if it may: the API's own origin, or https at one of the platform's storage hosts.
+        It brings no credentials of its own."""
         try:
             target = url.join(URL(response.headers.get("Location", "")))
         except ValueError:
             raise Permanent(Reason.SOURCE_REFUSED, "the platform redirects to something that is no address") from None
         host = target.host or ""
         known = any(host == suffix or host.endswith(f".{suffix}") for suffix in self.manners.redirect_hosts)
-        if self._is_own(target) or (target.scheme == "https" and known):
+        if target.user is None and (self._is_own(target) or (target.scheme == "https" and known)):
             return target
         raise Permanent(Reason.SOURCE_REFUSED, "the platform redirects to a host that is not one of its own")
 
@@ -225,16 +247,14 @@ def _trouble() -> Iterator[None]:
         raise Transient(Reason.SOURCE_UNAVAILABLE, f"{type(exc).__name__} while asking the platform") from exc
 
 
-async def _answer(response: ClientResponse, most: int | None) -> Answer:
-    return Answer(response.status, _lower(response.headers), await _whole(_chunks(response), most))
-
-
-async def _chunks(response: ClientResponse, size: int = CHUNK) -> AsyncIterator[bytes]:
-    """The body, unpacked. One that cannot be (204) has no packing either, whatever its headers say."""
-    encoding = "" if response.status == _NO_CONTENT else response.headers.get("Content-Encoding", "")
-    with _trouble():
-        async for piece in unpacked(response.content.iter_chunked(size), encoding):
-            yield piece
+async def _arriving(response: ClientResponse, size: int, silence: float) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises TimeoutError when nothing does."""
+    while True:
+        async with asyncio.timeout(silence):
+            piece = await response.content.read(size)
+        if not piece:
+            return
+        yield piece
 
 
 async def _whole(chunks: AsyncIterator[bytes], most: int | None) -> bytes:

@@ -12,7 +12,7 @@ from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Requests, Source
+from config.contracts.source import Api, Requests, Source, TooLarge
 from config.route import BatchSize
 from workers.fetch.budget import Budget
 from workers.fetch.cutting import rows_of, whole
@@ -51,7 +51,8 @@ class RequestReader:
         """Batches from a checkpoint's `after` on, each with the `after` of the checkpoint behind it. The first one is
         numbered `index`, and its first request `offset`. A run without a queue has none.
 
-        Raises NotYet while the run has only just finished, Transient for a list that leads back to itself.
+        Raises NotYet while the run has only just finished, Transient for a list that leads back to itself, Permanent
+        for a page nobody can hold.
         """
         place = Place.read(after)
         while self.queue:
@@ -76,6 +77,8 @@ class RequestReader:
         await self.budget.wait(PAGE_BYTES)
         try:
             page = await self.source.requests(self.api, queue, after=cursor)
+        except TooLarge as exc:
+            raise Permanent(Reason.SOURCE_REFUSED, f"a page of the request queue is too large: {exc}") from exc
         finally:
             self.budget.give(min(PAGE_BYTES, self.budget.most))
         require_quiet(self.run, self.source.settle, page.at)

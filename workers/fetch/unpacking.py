@@ -2,6 +2,7 @@
 never a short body: aiohttp hands out what it has of a cut gzip stream as if that were all.
 """
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol
@@ -48,6 +49,7 @@ async def unpacked(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIterator
             if went > max(FREE, came * RATIO):
                 raise Permanent(Reason.SOURCE_REFUSED, f"the body unpacks to more than {RATIO} times its size")
             yield piece
+            await asyncio.sleep(0)  # a few packed bytes may be many pieces; others get their turn in between
     if not unpacker.ended:
         raise ClientPayloadError("the packed body was cut off")
 

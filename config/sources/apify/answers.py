@@ -134,6 +134,15 @@ def raw_data(answer: Answer, shape: type[T]) -> T:
         raise odd(_OTHER) from None
 
 
+def is_json(text: bytes) -> bool:
+    """Whether the text is one JSON document."""
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def one_line(document: bytes) -> bytes:
     """A JSON document without line breaks, everything else as it was written."""
     return msgspec.json.format(document, indent=-1) if b"\n" in document else document

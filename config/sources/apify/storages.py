@@ -14,6 +14,7 @@ from config.sources.apify.answers import (
     QueueInfo,
     RequestList,
     data,
+    is_json,
     number,
     odd,
     one_line,
@@ -113,7 +114,14 @@ async def queue_head(api: Api, queue: str, *, limit: int = 100) -> list[dict[str
 
 
 def _lines(body: bytes) -> bytes:
-    """Each row with its newline. A page without rows may be empty or a lone line break."""
+    """Each row with its newline. A page without rows may be empty or a lone line break.
+
+    The last row may lack its line break, but then it must be whole: nothing else would tell that the body was cut off.
+    """
     if not body or body.isspace():
         return b""
-    return body if body.endswith(b"\n") else body + b"\n"
+    if body.endswith(b"\n"):
+        return body
+    if not is_json(body[body.rfind(b"\n") + 1 :]):
+        raise odd("ends in the middle of a row")
+    return body + b"\n"

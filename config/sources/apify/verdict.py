@@ -73,9 +73,9 @@ def _said(body: bytes) -> tuple[str, str]:
     proxy in between may have sent anything else."""
     try:
         said: Any = msgspec.json.decode(body)
-        error = said["error"] if "error" in said else {"type": said["kind"], "message": said["message"]}
-        return _line(error["type"], 100), _line(error["message"], 300)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        error = said["error"] if "error" in said else {"type": said["kind"], "message": said.get("message")}
+        return _line(error["type"], 100), _line(error.get("message") or "", 300)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError):
         return "without a readable error", ""
 
 

@@ -213,6 +213,12 @@ async def test_the_last_row_may_lack_its_line_break(platform: Scripted) -> None:
     assert (page.lines, page.count) == (b'{"n":1}\n{"n":2}\n', 2)
 
 
+async def test_a_page_that_ends_in_the_middle_of_a_row_is_no_page(platform: Scripted) -> None:
+    platform.items("d", b'{"n":1}\n{"n":{"m":2}', x_apify_pagination_count="2")
+    with pytest.raises(Transient, match="middle of a row"):
+        await platform.source.page(platform.api, "d", offset=0, limit=9, most=100)
+
+
 @pytest.mark.parametrize("body", [b"", b"\n", b"\r\n"])
 async def test_a_page_without_rows_is_empty(platform: Scripted, body: bytes) -> None:
     platform.items("d", body, x_apify_pagination_count="0")

@@ -69,7 +69,7 @@ def test_status_and_type_decide(status: int, kind: str, error: type[WorkError], 
     [(400, Permanent), (401, Unauthorized), (403, Forbidden), (404, NotFound), (429, Transient), (502, Transient)],
 )
 @pytest.mark.parametrize(
-    "body", [b"", HTML, b"null", b"[]", b'{"error": "text"}', b'{"error": {"type": "x"}}', b"[" * 50_000, b"\xff"]
+    "body", [b"", HTML, b"null", b"[]", b'{"error": "text"}', b'{"error": {"message": "x"}}', b"[" * 50_000, b"\xff"]
 )
 def test_a_body_that_explains_nothing_leaves_the_status(status: int, error: type[WorkError], body: bytes) -> None:
     found = verdict(status, {}, body)
@@ -144,6 +144,14 @@ TEXT = st.text() | st.text(st.characters(min_codepoint=32, max_codepoint=126))
 def test_a_kind_beside_its_message_is_understood_too(status: int, kind: str, error: type[WorkError]) -> None:
     found = verdict(status, {}, json.dumps({"kind": kind, "message": "because"}).encode())
     assert (type(found), found.detail) == (error, f"HTTP {status} {kind}: because")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"error": {"type": "token-not-valid"}}', b'{"kind": "token-not-valid", "message": null}']
+)
+def test_a_type_without_a_message_counts(body: bytes) -> None:
+    refused = verdict(404, {}, body)
+    assert (type(refused), refused.detail) == (Unauthorized, "HTTP 404 token-not-valid")
 
 
 def test_an_unfinished_run_is_not_deleted_yet() -> None:

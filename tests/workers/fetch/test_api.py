@@ -110,6 +110,7 @@ async def test_a_redirect_to_a_storage_host_goes_without_the_token_and_never_get
         "https://[::1/x",
         "https://storage.test:99999/x",
         "javascript:0",
+        "https://user:password@api.test/x",
     ],
 )
 async def test_a_redirect_anywhere_else_is_refused_and_nothing_is_sent_there(location: str) -> None:
@@ -131,6 +132,13 @@ async def test_three_redirects_are_followed_and_a_fourth_is_not() -> None:
         with pytest.raises(Permanent, match="more than 3 redirects"):
             await client.get("/x")
     assert len(place.requests) == 4
+
+
+async def test_what_was_done_already_is_not_sent_where_its_outcome_stands() -> None:
+    async with far(http(303, Location="/outcome"), http(200, b"done")) as place, api(place.url) as client:
+        assert (await client.send("POST", "/runs", body=b"{}")).body == b"done"
+    assert [request.line for request in place.requests] == ["POST /runs HTTP/1.1", "GET /outcome HTTP/1.1"]
+    assert "content-type" not in place.requests[1].headers
 
 
 async def test_a_redirect_that_leads_nowhere_ends() -> None:
@@ -254,6 +262,15 @@ async def test_a_platform_that_falls_silent_is_not_waited_for(say: Say) -> None:
     assert await trouble(say) == "SocketTimeoutError"
 
 
+async def test_a_stream_whose_framing_is_damaged_on_the_way_is_not_waited_for() -> None:
+    damaged = Say(chunked(b"hello", ended=False).raw, pieces=(b"no length\r\n",), pause=0.05)
+    deadlines = Deadlines(silence=0.2)
+    async with far(damaged) as place, api(place.url, deadlines=deadlines) as client, client.stream("/x") as answer:
+        with pytest.raises(Transient) as caught:
+            assert [chunk async for chunk in answer.chunks] == [b"hello"]
+    assert caught.value.detail == "TimeoutError while asking the platform"
+
+
 async def test_a_slow_body_may_take_as_long_as_it_keeps_coming() -> None:
     say = Say(http(200, b"", Content_Length=20).raw, "close", (b"a",) * 20, 0.03)
     assert await got(say) == b"a" * 20
@@ -276,6 +293,15 @@ async def test_a_body_larger_than_the_reader_holds_is_not_read_on() -> None:
         with pytest.raises(TooLarge):
             await client.get("/x", most=100_000)
         assert place.pieces < 400
+
+
+async def test_what_answers_a_change_is_not_held_whatever_its_size() -> None:
+    large = Say(chunked(ended=False).raw, pieces=(b"100000\r\n" + bytes(2**20) + b"\r\n",) * 20)
+    async with far(large) as place, api(place.url) as client:
+        with pytest.raises(Transient) as caught:
+            await client.send("POST", "/runs")
+    assert caught.value.detail == "what answers a POST is too large for an answer"
+    assert place.pieces < 20
 
 
 async def test_a_body_as_large_as_the_reader_holds_is_read() -> None:

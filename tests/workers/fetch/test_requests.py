@@ -10,7 +10,7 @@ import pytest
 from config.contracts.errors import NotYet, Permanent, Transient
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Count, Requests, Settle, Source
+from config.contracts.source import Api, Count, Requests, Settle, Source, TooLarge
 from config.route import BatchSize
 from tests.workers.fetch.datasets import FINISHED, LATER, NO_API
 from workers.fetch.budget import Budget
@@ -106,6 +106,15 @@ async def test_requests_that_vanish_are_a_change_nobody_can_mend() -> None:
     with pytest.raises(Permanent) as caught:
         await Queue([3]).read(after="4@", offset=4, index=2)
     assert caught.value.reason == "source_mutated"
+
+
+async def test_a_page_nobody_can_hold_ends_the_delivery_with_its_reason() -> None:
+    class Huge(Queue):
+        async def requests(self, api: Api, queue: str, /, *, after: str | None) -> Requests:
+            raise TooLarge(70_000_000)
+
+    with pytest.raises(Permanent, match="too large: 70000000"):
+        await Huge([1]).read()
 
 
 async def test_a_page_waits_for_room_and_gives_it_back() -> None:

@@ -1,5 +1,6 @@
 """Whatever a body is packed with and however it is cut on its way: it arrives whole, or not at all."""
 
+import asyncio
 import bz2
 import gzip
 import random
@@ -174,3 +175,19 @@ async def test_a_frame_that_wants_more_memory_than_it_may_is_damage() -> None:
     packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
     with pytest.raises(ClientPayloadError):
         await whole([packer.compress(bytes(1000)) + packer.flush()], "zstd")
+
+
+async def test_others_get_their_turn_while_a_few_packed_bytes_become_many_pieces() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    async for _ in unpacked(each([gzip.compress(bytes(20 * PIECE))]), "gzip"):
+        pass
+    counting.cancel()
+    assert turns >= 20
