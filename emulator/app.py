@@ -119,6 +119,10 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _no_such_page(request: Request, error: Exception) -> Response:
+    """No route fits, or one does but not for a method that is none of HTTP's usual ones."""
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        message = "This API end-point cannot be accessed using this HTTP method."
+        return error_answer(ApiError(405, "method-not-allowed", message, {"Allow": "OPTIONS"}))
     message = "There is no API endpoint at this URL."
     return error_answer(ApiError(404, "page-not-found", message))
 

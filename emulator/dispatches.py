@@ -26,6 +26,7 @@ FIRST_DELAY_SECONDS = 60.0
 CALL_TIMEOUT_SECONDS = 120.0
 _SHORTEST_TIMEOUT_SECONDS = 2.0  # however fast the clock runs, a listener needs a moment
 _KEPT_BODY = 4096
+_SHORTEST_SECRET = 4  # shorter values stand in too many answers by chance
 _RESERVED_HEADERS = {
     "host",
     "content-type",
@@ -175,7 +176,7 @@ class Dispatches:
                     status=call["responseStatus"],
                     millis=millis_between(call["startedAt"], call["finishedAt"]),
                     error=call["errorMessage"],
-                    answer=call["responseBody"] or "",
+                    answer=_without_secrets(call["responseBody"] or "", dispatch["_request"]),
                     next_try=pause if failed else None,
                 )
             )
@@ -226,6 +227,14 @@ def _rendered(webhook: Document, dispatch_id: str, values: Document) -> Document
         return request | {"body": msgspec.json.encode(body).decode(), "headers": _headers(headers, dispatch_id)}
     except TemplateError as error:
         return request | {"error": str(error)}
+
+
+def _without_secrets(answer: str, request: Document) -> str:
+    """Some servers answer with what they were sent: what a headers template gave stays between the two."""
+    for name, value in request.get("headers", {}).items():
+        for secret in (value, value.rpartition(" ")[2]) if name.lower() not in _RESERVED_HEADERS else ():
+            answer = answer.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else answer
+    return answer
 
 
 def _headers(wanted: Any, dispatch_id: str) -> dict[str, str]:

@@ -65,7 +65,7 @@ class EmptyPage:
 
         async def empty(message: Message) -> None:
             nonlocal done
-            if message["type"] == "http.response.start":
+            if _is_page(message):
                 headers = MutableHeaders(scope=message)
                 headers[_COUNT] = "0"
                 media_type = headers.get("content-type", "").partition(";")[0].strip()
@@ -92,7 +92,7 @@ class CountsBehind:
             return
 
         async def lag(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if _is_page(message):
                 headers = MutableHeaders(scope=message)
                 total = max(0, int(headers[_TOTAL]) - self.rows)
                 headers[_TOTAL] = str(total)
@@ -143,6 +143,11 @@ async def follow_signed(scope: Scope, receive: Receive, send: Send, app: ASGIApp
     if is_elsewhere and b"authorization" in headers:
         raise ApiError(400, "invalid-request", "Signed addresses of another host take no Authorization header.")
     await app({**kept, "method": scope["method"]}, receive, send)
+
+
+def _is_page(message: Message) -> bool:
+    """Whether items come after this; an error has none."""
+    return message["type"] == "http.response.start" and message["status"] < 400
 
 
 def _emptied(body: bytes, query: QueryParams) -> bytes:

@@ -33,10 +33,13 @@ CREATE TABLE IF NOT EXISTS records (
 def open_database(path: Path) -> sqlite3.Connection:
     """The emulator's database; WAL, so that a killed process loses no committed document.
 
-    Raises: EmulatorError if another emulator has it open.
+    Raises: EmulatorError if another emulator has it open, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)  # headers templates of webhooks hold secrets
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # headers templates of webhooks hold secrets
+    except OSError as error:
+        raise EmulatorError(f"--data {path.parent} cannot be written: {error.strerror}.") from error
     database = sqlite3.connect(path, timeout=0.1, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")  # two emulators would end each other's runs

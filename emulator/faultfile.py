@@ -98,7 +98,9 @@ def read_faults(path: Path) -> list[Fault]:
     """The faults of a file. Raises: FaultMistake, for a file that cannot be read too."""
     try:
         return parse_faults(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise FaultMistake(f"{path}: the fault script cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
         raise FaultMistake(f"{path}: the fault script cannot be read: {error}.") from error
 
 

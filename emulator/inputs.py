@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
-from jsonschema import Draft7Validator, ValidationError
+from jsonschema import Draft7Validator, SchemaError, ValidationError
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # it has no types
+from referencing.exceptions import Unresolvable
 
 from emulator.errors import ApiError, invalid_input
 
@@ -28,6 +30,17 @@ _SAYINGS = {
     "uniqueItems": "must NOT have duplicate items",
     "pattern": 'must match pattern "{}"',
 }
+
+
+def check_input_schema(schema: Json) -> None:
+    """Raises: ValueError that says where it is not an input schema."""
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"The input schema is invalid: {error.message} - at `{error.json_path}`") from None
+    for name, field in schema.get("properties", {}).items():
+        if not isinstance(field, dict):
+            raise ValueError(f"The input schema is invalid: the field {name} must be an object.")
 
 
 def checked_input(body: bytes, content_type: str, schema: Json | None) -> bytes:
@@ -66,17 +79,19 @@ def _decode(body: bytes) -> Json:
 
 def _first_error(values: Json, schema: Json) -> ValidationError | None:
     """The error to tell: a field that is missing, else the first by name."""
-    try:
-        errors = list(Draft7Validator(_plain(schema)).iter_errors(values))
-    except re.error as error:
-        raise invalid_input(f"The Actor's input schema has a pattern that cannot be used here: {error}.") from None
+    try:  # given a registry, it fetches no schema from the network
+        errors = list(Draft7Validator(_plain(schema), registry=REGISTRY).iter_errors(values))
+    except (re.error, Unresolvable) as error:
+        raise invalid_input(f"The Actor's input schema cannot be used here: {error}.") from None
     return min(errors, key=lambda error: (error.validator != "required", _path(error)), default=None)
 
 
-def _plain(schema: Json) -> Json:
+def _plain(schema: Any) -> Any:
     """The schema as JSON Schema: `nullable` is the platform's own word."""
+    if not isinstance(schema, dict):  # true or false: anything or nothing
+        return schema
     plain = {**schema, "properties": {name: _plain(field) for name, field in schema.get("properties", {}).items()}}
-    if isinstance(schema.get("items"), dict):
+    if "items" in schema:
         plain["items"] = _plain(schema["items"])
     if schema.get("nullable") and isinstance(schema.get("type"), str):
         plain["type"] = [schema["type"], "null"]

@@ -3,6 +3,7 @@
 `actor.yaml` is the emulator's: it overrides single fields, and describes Actors that have nothing else.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,9 @@ import msgspec
 import yaml
 
 from emulator.commands import NoCommand, start_command
+from emulator.errors import ApiError
+from emulator.inputs import check_input_schema
+from emulator.items.checks import check_schema
 from emulator.scripts import Script
 from emulator.settings import EmulatorError
 
@@ -62,20 +66,39 @@ def is_actor(folder: Path) -> bool:
 
 def read_manifest(folder: Path) -> Manifest:
     """The Actor in this folder. Raises: EmulatorError that names the file and what to change."""
+    if not is_actor(folder):
+        raise EmulatorError(f"{folder} is not an Actor: it has neither {DEFINITION} nor {OVERRIDES}.")
     definition, overrides = _definition(folder), _overrides(folder)
     fields = {**_translated(folder, definition), **overrides}
     if not {"command", "script"} & fields.keys():
         fields["command"] = _command(folder, definition)
     try:
-        return msgspec.convert(fields, Manifest)
-    except msgspec.ValidationError as error:
+        manifest = msgspec.convert(fields, Manifest)
+        _check_schemas(manifest)
+        return manifest
+    except ValueError as error:
         files = " with ".join(str(folder / file) for file in (DEFINITION, OVERRIDES) if (folder / file).is_file())
         raise EmulatorError(f"{files}: {error}") from error
 
 
+def _check_schemas(manifest: Manifest) -> None:
+    """What the platform would refuse to build. Raises: ValueError."""
+    if manifest.input is not None:
+        check_input_schema(manifest.input)
+    for alias, schema in manifest.datasets.items():
+        try:
+            check_schema(schema)
+        except ApiError as error:
+            raise ValueError(f'{error.message} - of the dataset "{alias}"') from None
+
+
 def _definition(folder: Path) -> Json:
     path = folder / DEFINITION
-    return _json_file(path) if path.is_file() else {}
+    definition = _json_file(path) if path.is_file() else {}
+    for field, shape, called in (("dockerfile", str, "a path"), ("storages", dict, "an object")):
+        if definition.get(field) is not None and not isinstance(definition[field], shape):
+            raise EmulatorError(f"{path}: {field} must be {called}.")
+    return definition
 
 
 def _overrides(folder: Path) -> Json:
@@ -159,8 +182,11 @@ def _is_number(definition: Json, name: str) -> bool:
 
 def _json_file(path: Path) -> Json:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Json)
+        found = json.loads(path.read_text("utf-8-sig"))  # its mistakes come with line and column
     except OSError as error:
         raise EmulatorError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise EmulatorError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise EmulatorError(f"{path}: this must be a JSON object.")
+    return found

@@ -1,7 +1,7 @@
 """Dataset rows as bytes: split a pushed body, keep numbers and key order as written, look at what a row holds."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -9,6 +9,9 @@ from emulator.errors import invalid_input
 
 Members = dict[str, msgspec.Raw]
 """A row's members in their order, each value the bytes that were pushed."""
+
+#: Objects and arrays inside of one another. Every format has to be able to follow: Python's stack ends at 1000.
+MAX_DEPTH = 500
 
 _BLANK = " \t\n\r"
 
@@ -26,12 +29,12 @@ _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 def split_rows(body: bytes) -> list[bytes]:
     """The rows of a pushed object or array of objects, each the bytes that were sent, on one line.
 
-    Raises: ApiError 400 if the body is not JSON or a row is not an object; then nothing is stored.
+    Raises: ApiError 400 if the body is not JSON, or a row is not an object or is too deep; then nothing is stored.
     """
     try:
         return list(_split(body.decode()))
     except RecursionError:
-        raise invalid_input("The items are nested too deeply.") from None
+        raise invalid_input(f"The items are nested too deeply: the emulator takes {MAX_DEPTH} levels.") from None
     except ValueError as error:
         raise invalid_input(f"The body must be a JSON object or an array of objects: {error}.") from None
 
@@ -60,11 +63,28 @@ def _split(text: str) -> Iterator[bytes]:
 def _row(text: str, at: int) -> tuple[bytes, int]:
     if text[at : at + 1] != "{":
         raise ValueError("a row is not an object")
-    _, end = _SCANNER.raw_decode(text, at)
+    value, end = _SCANNER.raw_decode(text, at)
     row = text[at:end]
+    if row.count("{") + row.count("[") > MAX_DEPTH:
+        _check_depth(value)
     if "\n" in row or "\r" in row:  # only ever between tokens: a string cannot hold a raw line break
         row = row.replace("\n", "").replace("\r", "")
     return row.encode(), _skip_blank(text, end)
+
+
+def _check_depth(value: object) -> None:
+    """Raises: RecursionError beyond MAX_DEPTH."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return
+    if any(isinstance(each, dict | list) for each in level):
+        raise RecursionError
+
+
+def _inside(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _skip_blank(text: str, at: int) -> int:

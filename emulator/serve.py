@@ -5,10 +5,10 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import uvicorn
+from starlette.applications import Starlette
 
 from emulator.app import create_app
 from emulator.settings import EmulatorError, EmulatorSettings
@@ -22,11 +22,10 @@ class _Server(uvicorn.Server):
     Left to uvicorn, an error at the start would end the process, and a signal would end it before Actors are ended.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, lifespan: AbstractAsyncContextManager[object], on_listening: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
-        self._lifespan, self._on_listening = lifespan, on_listening
+        self._lives, self._lifespan = app.state.platform.lives, app.router.lifespan_context(app)
+        self._on_listening = on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self._lifespan.__aenter__()
@@ -34,6 +33,7 @@ class _Server(uvicorn.Server):
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._lives.close()  # who waits for a run, or follows its log, is answered before the goodbye
         await super().shutdown(sockets=sockets)
         await self._lifespan.__aexit__(None, None, None)
 
@@ -67,8 +67,7 @@ async def serve(
             proxy_headers=False,
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
         )
-        lifespan = app.router.lifespan_context(app)
-        server = _Server(config, lifespan, lambda: ready(base_url) if ready else None)
+        server = _Server(config, app, lambda: ready(base_url) if ready else None)
         await _until_cancelled(server, listener)
 
 

@@ -114,7 +114,7 @@ def parse_lasting(body: Document) -> LastingWebhook:
         check(webhook)
     except ValueError as error:
         raise invalid_input(f"The webhook is not valid: {error}") from None
-    if webhook.condition.target is None:
+    if not webhook.condition.target:
         raise invalid_input("The webhook is not valid: condition must name an Actor, a task or a run.")
     return webhook
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
@@ -42,7 +43,7 @@ def endpoints(root: str, find: Find, *, public: bool) -> list[Endpoint]:
     """One dataset and its items, wherever it hangs."""
 
     async def items(call: Call) -> Response:
-        return list_items(call, find(call))
+        return await list_items(call, find(call))
 
     async def push(call: Call) -> Response:
         fields = fields_schema(find(call).get("schema"))
@@ -107,7 +108,7 @@ def present(call: Call, document: Document) -> Document:
     }
 
 
-def list_items(call: Call, document: Document) -> Response:
+async def list_items(call: Call, document: Document) -> Response:
     """A window of rows, what the query makes of them, and headers that tell of the window only."""
     datasets, reading = call.platform.storages.datasets, Reading.of(call.query, document.get("schema"))
     total = datasets.visible(document["id"])
@@ -130,7 +131,11 @@ def list_items(call: Call, document: Document) -> Response:
     datasets.reads[document["id"]] += 1
     url = f"{call.platform.settings.base_url}/v2/datasets/{document['id']}"
     source = Source(document["id"], document["name"] or document["id"], url)
-    return _body(call, Records(window, reading), source, headers)
+    records = Records(window, reading)
+    pieces = written(records, source)
+    if reading.format == "xlsx":  # only when the whole sheet is written is it known that there is one
+        pieces = chain([await asyncio.to_thread(next, pieces)], pieces)
+    return _body(call, records, pieces, headers)
 
 
 def _headers_only(headers: dict[str, str]) -> Response:
@@ -139,8 +144,8 @@ def _headers_only(headers: dict[str, str]) -> Response:
     return response
 
 
-def _body(call: Call, records: Records, source: Source, headers: dict[str, str]) -> Response:
-    pieces, encoding = written(records, source), accepted(call.request.headers.get("accept-encoding", ""))
+def _body(call: Call, records: Records, pieces: Iterator[bytes], headers: dict[str, str]) -> Response:
+    encoding = accepted(call.request.headers.get("accept-encoding", ""))
     is_plain = records.are_rows and records.reading.format in {"json", "jsonl"} and not encoding
     if records.window.size <= (_WHOLE_ROWS if is_plain else _WHOLE_RECORDS):
         body = b"".join(pieces)

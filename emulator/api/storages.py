@@ -66,7 +66,7 @@ def one(kind: StorageKind, root: str, find: Find, present: Present, *, public: b
         name, level = body.get("name", document["name"]), body.get("generalAccess")
         if name is not None and not isinstance(name, str):
             raise invalid_input("Field name must be a string.")
-        if level not in {None, *GENERAL_ACCESS}:
+        if not (level is None or (isinstance(level, str) and level in GENERAL_ACCESS)):
             raise invalid_input(f"Field generalAccess must be one of {', '.join(GENERAL_ACCESS)}.")
         if level:
             document["generalAccess"] = level

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from emulator.api import datasets
+from emulator.api import datasets, stores
 from emulator.api.call import Call, Endpoint
 from emulator.api.starting import Begin
 from emulator.documents import Document
@@ -25,7 +25,9 @@ def endpoints(root: str, begin: Begin, program: Callable[[Call], Program]) -> li
         found = call.platform.storages.records.get(run["defaultKeyValueStoreId"], key)
         if found is None:  # it is no fault: an Actor need not leave one
             return Response(status_code=201)
-        return FileResponse(found.path, 201, {"content-type": found.content_type})
+        answer = stores.record_answer(call, found, is_attachment=False)
+        answer.status_code = 201
+        return answer
 
     async def items(call: Call) -> Response:
         Reading.of(call.query, program(call).manifest.datasets.get("default"))  # what it refuses starts nothing
@@ -33,7 +35,7 @@ def endpoints(root: str, begin: Begin, program: Callable[[Call], Program]) -> li
         dataset = call.platform.storages.find("dataset", run["defaultDatasetId"])
         if dataset is None:
             raise not_found("The default dataset of the run")
-        answer = datasets.list_items(call, dataset)
+        answer = await datasets.list_items(call, dataset)
         answer.status_code = 201
         return answer
 

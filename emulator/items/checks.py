@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import Any
 
-from emulator.errors import ApiError
+from jsonschema import Draft7Validator, SchemaError
+from jsonschema.validators import validator_for
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # it has no types
+from referencing.exceptions import Unresolvable
+
 from emulator.items.views import invalid_schema, views_of
 
 _TEXTS = {
@@ -40,21 +43,18 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     """Raises: ApiError 400 if the dataset's schema cannot be used."""
     views_of(schema)
     if fields := fields_schema(schema):
-        jsonschema = _jsonschema()
         try:
             _validator_class(fields).check_schema(fields)
-        except jsonschema.SchemaError as error:
+        except SchemaError as error:
             raise invalid_schema(error.message) from None
 
 
 def invalid_items(rows: Iterable[bytes], fields: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows the schema refuses: `[{"itemPosition", "validationErrors": [AJV error]}]`, positions counted from 0.
 
-    Raises: ApiError 501 if the library that checks is not installed, 400 if the schema cannot be used.
+    Raises: ApiError 400 if the schema cannot be used.
     """
-    validator_class = _validator_class(fields)
-    known = import_module("jsonschema_specifications").REGISTRY  # given one, it fetches no schema from the network
-    validator = validator_class(fields, registry=known)
+    validator = _validator_class(fields)(fields, registry=REGISTRY)  # given one, it fetches no schema from the network
     invalid = []
     for position, row in enumerate(rows):
         if errors := _errors(validator, json.loads(row)):
@@ -63,24 +63,14 @@ def invalid_items(rows: Iterable[bytes], fields: dict[str, Any]) -> list[dict[st
 
 
 def _errors(validator: Any, item: Any) -> list[Any]:
-    unresolvable: type[Exception] = import_module("referencing.exceptions").Unresolvable
     try:
         return sorted(validator.iter_errors(item), key=lambda error: str(error.json_path))
-    except (re.error, unresolvable) as error:  # a pattern or a reference that turns out to be none
+    except (re.error, Unresolvable) as error:  # a pattern or a reference that turns out to be none
         raise invalid_schema(str(error)) from None
 
 
-def _jsonschema() -> Any:
-    try:
-        return import_module("jsonschema")
-    except ImportError:
-        message = 'Dataset schemas need the extra "emulator" (the package jsonschema) to be installed.'
-        raise ApiError(501, "not-implemented", message) from None
-
-
 def _validator_class(fields: dict[str, Any]) -> Any:
-    jsonschema = _jsonschema()
-    return jsonschema.validators.validator_for(fields, default=jsonschema.Draft7Validator)
+    return validator_for(fields, default=Draft7Validator)
 
 
 def _ajv(position: int, error: Any) -> dict[str, Any]:

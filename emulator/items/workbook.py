@@ -4,6 +4,7 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from emulator.errors import ApiError, invalid_value
@@ -19,7 +20,7 @@ _OPTIONS = {"constant_memory": True, "strings_to_urls": False, "strings_to_formu
 def require_room(rows: int) -> None:
     """Raises: ApiError 400 for more rows than a sheet takes, 501 if the library that writes sheets is missing."""
     if rows > MAX_ROWS:
-        raise invalid_value(f"format=xlsx takes up to {MAX_ROWS} items; ask for fewer by limit.")
+        raise _too_many()
     try:
         import_module("xlsxwriter")
     except ImportError:
@@ -27,8 +28,17 @@ def require_room(rows: int) -> None:
         raise ApiError(501, "not-implemented", message) from None
 
 
+def _too_many() -> ApiError:
+    return invalid_value(f"format=xlsx takes up to {MAX_ROWS} items; ask for fewer by limit.")
+
+
 def as_xlsx(records: Iterable[bytes], wanted: Sequence[str] = ()) -> Iterator[bytes]:
-    """The workbook's bytes; nothing comes out before the last record has been read."""
+    """The workbook's bytes; nothing comes out before the last record has been read.
+
+    Raises: ApiError 400 for more records than a sheet takes; the library would leave out the rest without a word.
+    """
+    if next(islice(records, MAX_ROWS, None), None) is not None:
+        raise _too_many()
     xlsxwriter: Any = import_module("xlsxwriter")  # it has no types
     with tempfile.TemporaryFile() as file:
         with xlsxwriter.Workbook(file, _OPTIONS) as workbook:

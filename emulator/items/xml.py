@@ -5,7 +5,7 @@ element without children. What a name or a text may not hold in XML is replaced:
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from emulator.items.tables import decoded, text_of
@@ -21,13 +21,16 @@ _NOT_IN_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
 _IN_ATTRIBUTES = str.maketrans({"\n": "&#10;", "\t": "&#9;"})
 
+#: A text whose parts are asked for by yielding what makes them.
+_Making = Generator["_Making", Any, str]
+
 
 def as_xml(records: Iterable[bytes], root: str = "items", row: str = "item") -> Iterator[str]:
     """A document with one element a record."""
     root, row = name_of(root), name_of(row)
     yield f"{_DECLARATION}\n<{root}>\n"
     for record in records:
-        yield from _element(row, decoded(record))
+        yield _made(_element(row, decoded(record)))
         yield "\n"
     yield f"</{root}>\n"
 
@@ -37,7 +40,7 @@ def as_rss(records: Iterable[bytes], title: str, description: str, link: str) ->
     yield f'{_DECLARATION}\n<rss version="2.0"><channel>'
     yield f"<title>{_text(title)}</title><link>{_text(link)}</link><description>{_text(description)}</description>\n"
     for record in records:
-        yield from _element("item", decoded(record))
+        yield _made(_element("item", decoded(record)))
         yield "\n"
     yield "</channel></rss>\n"
 
@@ -53,15 +56,29 @@ def _plain(text: str) -> str:
     return f"_{name}" if _NOT_AT_START.match(name) else name
 
 
-def _element(name: str, value: Any) -> Iterator[str]:
+def _made(making: _Making) -> str:
+    """The text, however deep its parts lie: Python's own stack would end some 250 elements down."""
+    stack, text = [making], None
+    while stack:
+        try:
+            part = stack[-1].send(text)
+        except StopIteration as done:
+            stack.pop()
+            text = done.value
+        else:
+            stack.append(part)
+            text = None
+    return str(text)
+
+
+def _element(name: str, value: Any) -> _Making:
     if not isinstance(value, Mapping):
         text = _text(value)
-        yield f"<{name}>{text}</{name}>" if text else f"<{name}/>"
-        return
-    attributes, inside = _attributes(value), "".join(_children(value))
+        return f"<{name}>{text}</{name}>" if text else f"<{name}/>"
+    attributes, inside = _attributes(value), (yield _children(value))
     if not inside and "#" in value:
-        inside = "".join(_inside(value["#"]))
-    yield f"<{name}{attributes}>{inside}</{name}>" if inside else f"<{name}{attributes}/>"
+        inside = yield _inside(value["#"])
+    return f"<{name}{attributes}>{inside}</{name}>" if inside else f"<{name}{attributes}/>"
 
 
 def _attributes(value: Mapping[str, Any]) -> str:
@@ -72,30 +89,32 @@ def _attributes(value: Mapping[str, Any]) -> str:
     return "".join(f' {name}="{text}"' for name, text in named.items())
 
 
-def _children(value: Mapping[str, Any]) -> Iterator[str]:
+def _children(value: Mapping[str, Any]) -> _Making:
+    parts = []
     for name, inner in value.items():
         if name != "#" and not (name == "@" and isinstance(inner, Mapping)):
-            yield from _repeated(name_of(name), inner)
+            parts.append((yield _repeated(name_of(name), inner)))
+    return "".join(parts)
 
 
-def _repeated(name: str, value: Any) -> Iterator[str]:
+def _repeated(name: str, value: Any) -> _Making:
     if not isinstance(value, list):
-        yield from _element(name, value)
-        return
+        element: str = yield _element(name, value)
+        return element
+    parts = []
     for inner in value:
         if isinstance(inner, list):  # an array in an array is an element of its own
-            yield f"<{name}>{''.join(_repeated(name, inner))}</{name}>"
+            parts.append(f"<{name}>{(yield _repeated(name, inner))}</{name}>")
         else:
-            yield from _element(name, inner)
+            parts.append((yield _element(name, inner)))
+    return "".join(parts)
 
 
-def _inside(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        yield from _children(value)
-    elif isinstance(value, list):
-        yield from _repeated("_", value)
-    else:
-        yield _text(value)
+def _inside(value: Any) -> _Making:
+    if not isinstance(value, Mapping | list):
+        return _text(value)
+    inside: str = yield (_children(value) if isinstance(value, Mapping) else _repeated("_", value))
+    return inside
 
 
 def _text(value: Any) -> str:
