@@ -25,7 +25,11 @@ class Settings(BaseSettings):
         description="Where the ledger and the queue live: `redis://`, `rediss://` or `unix://`.",
     )
     config: Path = Field(Path("runrelay.yaml"), description="The routes file.")
-    public_url: str = Field("", description="Base URL that platforms reach the receiver at; webhooks point there.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+.*)?$",
+        description="Base URL that platforms reach the receiver at; webhooks point there.",
+    )
     spool_dir: Path = Field(
         Path("spool"), description="Folder for files under way: part files and staged uploads. Must survive restarts."
     )

@@ -35,6 +35,8 @@ _POLL = 5
 _BREATH = 0.25
 #: Seconds between looks at a platform in trouble.
 _PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
+#: Longest pause a platform in trouble may ask for: somebody sits and waits.
+_LONGEST_PAUSE = 60.0
 #: Answers after which nothing has started. 408 is none of them: it says how long somebody waited.
 _REFUSED = frozenset(range(400, 500)) - {408}
 _SET_PUBLIC_URL = (
@@ -93,10 +95,11 @@ def door_of(settings: Settings, source: ApifySource) -> AdHocWebhook:
 
 def is_loopback(url: str) -> bool:
     """Whether an address is this machine's own, and nobody else's to reach."""
-    host = urlsplit(url).hostname or ""
+    host = ""
     try:
+        host = urlsplit(url).hostname or ""
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+    except ValueError:  # a name, or no address at all
         return host == "localhost" or host.endswith(".localhost")
 
 
@@ -163,7 +166,7 @@ async def _looked(api: Api, run_id: str, left: float) -> dict[str, Any]:
         try:
             return await runs.get(api, run_id, wait=wait)
         except Transient as trouble:
-            await asyncio.sleep(min(max(pause, trouble.retry_after or 0.0), left))
+            await asyncio.sleep(min(max(pause, trouble.retry_after or 0.0), _LONGEST_PAUSE, left))
     return await runs.get(api, run_id, wait=wait)
 
 

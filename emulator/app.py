@@ -18,6 +18,7 @@ from emulator.api import actors, admin, builds, datasets, missing, queues, runs,
 from emulator.api.call import error_answer, routes
 from emulator.errors import ApiError
 from emulator.limits import Limits
+from emulator.neighbours import Neighbours
 from emulator.platform import Platform
 from emulator.scenarios import Duplicate, Lose, Overtaken, Scenario
 from emulator.settings import EmulatorSettings
@@ -61,6 +62,7 @@ def create_app(settings: EmulatorSettings) -> Starlette:
         ],
         lifespan=lifespan,
         middleware=[
+            Middleware(Neighbours, token=settings.token),
             Middleware(Faults, scenario=settings.scenario),
             Middleware(Limits, share=settings.rate_limits),
             Middleware(Door),

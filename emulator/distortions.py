@@ -147,7 +147,7 @@ async def follow_signed(scope: Scope, receive: Receive, send: Send, app: ASGIApp
 
 def _is_page(message: Message) -> bool:
     """Whether items come after this; an error has none."""
-    return message["type"] == "http.response.start" and message["status"] < 400
+    return bool(message["type"] == "http.response.start" and message["status"] < 400)
 
 
 def _emptied(body: bytes, query: QueryParams) -> bytes:

@@ -59,6 +59,17 @@ class Manifest(msgspec.Struct, rename="camel", forbid_unknown_fields=True, froze
     charged_events: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
 
 
+class _Collection(msgspec.Struct, rename="camel"):
+    key: str | None = None
+    key_prefix: str | None = None
+
+
+class _StoreSchema(msgspec.Struct):
+    """What is used of the schema of a key-value store."""
+
+    collections: dict[str, _Collection] = {}
+
+
 def is_actor(folder: Path) -> bool:
     """Whether the folder holds an Actor."""
     return (folder / DEFINITION).is_file() or (folder / OVERRIDES).is_file()
@@ -90,6 +101,10 @@ def _check_schemas(manifest: Manifest) -> None:
             check_schema(schema)
         except ApiError as error:
             raise ValueError(f'{error.message} - of the dataset "{alias}"') from None
+    try:
+        msgspec.convert(manifest.store or {}, _StoreSchema)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"The schema of the key-value store is invalid: {error}") from None
 
 
 def _definition(folder: Path) -> Json:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from emulator.app import create_app
+from emulator.neighbours import is_loopback
 from emulator.settings import EmulatorError, EmulatorSettings
 
 _GOODBYE_SECONDS = 1  # long polls and followed logs are cut off after this
@@ -51,7 +51,7 @@ async def serve(
         ready: told the base URL, such as `http://127.0.0.1:43210`, once requests are taken.
     Raises: EmulatorError if the address is not loopback and no token is set, cannot be bound, or an Actor is broken.
     """
-    if not settings.token and not _is_loopback(host):
+    if not settings.token and not is_loopback(host):
         raise EmulatorError(f"--host {host} can be reached by others: set --token, or use 127.0.0.1.")
     with contextlib.closing(_bind(host, port)) as listener:
         port = listener.getsockname()[1]
@@ -92,15 +92,6 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise EmulatorError(f"The emulator cannot listen on {host}:{port}: {error.strerror}.") from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _reachable(host: str) -> str:

@@ -88,7 +88,7 @@ async def _delete(runtime: Runtime, after: After) -> None:
     """Raises Open, Keep, and the verdicts of the platform. What is gone already is deleted."""
     source, api = runtime.source(after.source)
     for what in after.delete:
-        hold(after, *await runtime.ledger.of_run(after.source, after.run_id))
+        hold(after, *await _known(runtime, after))
         try:
             run = await source.run(api, after.run_id)
         except NotFound:
@@ -96,6 +96,13 @@ async def _delete(runtime: Runtime, after: After) -> None:
         if not run.terminal or run.life != after.life:
             raise Keep(Reason.SUPERSEDED, f"the run was resurrected and is {run.status} now")
         await source.delete(api, run, what)
+
+
+async def _known(runtime: Runtime, after: After) -> tuple[list[EventRecord], list[DeliveryRecord]]:
+    """All that the ledger has of the run, by every source: two of them may be of one account."""
+    sources = {after.source, *runtime.table.sources}
+    found = [await runtime.ledger.of_run(source, after.run_id) for source in sources]
+    return [event for events, _ in found for event in events], [one for _, ones in found for one in ones]
 
 
 def hold(after: After, events: Sequence[EventRecord], deliveries: Sequence[DeliveryRecord]) -> None:

@@ -119,6 +119,7 @@ class Turn:
                     starts={} if spec.module.WHOLE else starts,
                     progress=self.progress,
                     budget=runtime.budget,
+                    unsure=self.record.broken_off,
                 )
             )
 

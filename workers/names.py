@@ -54,7 +54,7 @@ class Names:
             "actor": ((run.actor_id,), lambda: source.actor_name(api, run.actor_id)),
             "task": ((run.task_id,), lambda: source.task_name(api, run.task_id)),
             "schedule": ((run.schedule_id,), lambda: source.schedule_name(api, run.schedule_id)),
-            "build": ((run.actor_id, run.build), lambda: source.build_tags(api, run)),
+            "build": ((run.actor_id, run.build or run.id), lambda: source.build_tags(api, run)),
         }
         found = {
             name: await self._ask((source.name, name, *ids), ask) for name, (ids, ask) in asks.items() if name in wanted

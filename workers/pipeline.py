@@ -35,6 +35,7 @@ class Work:
     Attributes:
         scope: the names templates may use.
         starts: stream → first row to send, where an earlier life of the run was delivered to this target.
+        unsure: whether the turn before this one broke off.
     """
 
     source: Source
@@ -47,6 +48,7 @@ class Work:
     starts: Mapping[str, int]
     progress: Progress
     budget: Budget
+    unsure: bool = False
 
 
 async def ship(work: Work) -> None:
@@ -64,7 +66,7 @@ async def _ship_stream(work: Work, stream: str) -> None:
     if not progress.begun:
         progress.begin(stream, work.starts.get(stream, 0))
     scope = {**work.scope, "dataset": stream.partition(":")[2]}
-    shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options)
+    shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options, work.unsure)
     async with work.sink.open(shipment, progress.at.position) as writer:
         if progress.at.position is not None and writer.position is None:
             await progress.restart(_LOST)

@@ -1,7 +1,7 @@
 """Planning: what an announcement leads to. The run is fetched with our own token; only that answer is believed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -127,8 +127,16 @@ def _streams(run: Run, route: Route, target: Target) -> tuple[str, ...]:
 def _aliases(run: Run, written: Sequence[str]) -> list[str]:
     """Aliases in the order written, each once; `*` stands for every dataset of the run. One the run lacks stays, so
     that its delivery says so."""
-    named = [alias for one in written for alias in (run.datasets if one == "*" else (one,))]
+    named = [alias for one in written for alias in (_every(run.datasets) if one == "*" else (one,))]
     return list(dict.fromkeys(named))
+
+
+def _every(datasets: Mapping[str, str]) -> list[str]:
+    """Of each dataset the first alias that leads to it."""
+    first: dict[str, str] = {}
+    for alias, dataset in datasets.items():
+        first.setdefault(dataset, alias)
+    return list(first.values())
 
 
 def _sha(document: bytes) -> str:

@@ -5,7 +5,7 @@ import json as jsons
 import signal
 import tempfile
 from collections.abc import Coroutine, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -149,11 +149,15 @@ def _settings(
 
 
 def _serve(platform: "EmulatorSettings", host: str, port: int, out: Output) -> None:
+    from emulator.programs import Programs
     from emulator.serve import serve
 
+    names = [program.full_name.replace("~", "/") for program in Programs(platform.username, platform.actors).all()]
+
     def ready(url: str) -> None:
-        out.fact(event="ready", part="emulator", url=url)
+        out.fact(event="ready", part="emulator", url=url, actors=names)
         out.tell(f"emulator at {url}")
+        out.tell(f"Actors: {', '.join(names)}")
 
     asyncio.run(_until_told(serve(platform, host, port, ready)))
 
@@ -245,7 +249,9 @@ def _show_dispatch(out: Output, call: "DispatchCall") -> None:
     words = [str(call.status or call.error), f"in {call.millis} ms"]
     if call.error:
         words.append("no further try" if call.next_try is None else f"next try in {call.next_try:g} s")
-    out.tell(plain(f"{call.event} -> {call.url}: {', '.join(words)}: {jsons.dumps(answer)}", 2000).plain)
+    said = f": {jsons.dumps(answer)}" if call.status else ""
+    with suppress(SystemExit):  # what rich raises where nobody reads any more; the run goes on
+        out.tell(plain(f"{call.event} -> {call.url}: {', '.join(words)}{said}", 2000).plain)
 
 
 def _show_outcome(outcome: "Outcome", out: Output) -> None:

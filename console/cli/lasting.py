@@ -10,6 +10,7 @@ from config.sources.apify import lasting
 from config.sources.apify.webhooks import EVENT_TYPES, TERMINAL
 from console.cli.asking import Yes, confirm
 from console.cli.desk import Desk, desk_of
+from console.cli.options import not_empty
 from console.cli.output import plain
 from console.cli.run_options import Program, known
 from console.cli.spreading import spread
@@ -18,7 +19,9 @@ from console.sending import send, test_event
 from console.signals import run
 from console.starting import base_of, door_of, is_loopback
 
-WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a webhook, as the Console shows it.")]
+WebhookId = Annotated[
+    str, typer.Argument(metavar="WEBHOOK", callback=not_empty, help="Id of a webhook, as the Console shows it.")
+]
 Redirect = Annotated[bool, typer.Option("--redirect", help="Also point it at this receiver.")]
 
 

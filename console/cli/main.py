@@ -3,8 +3,10 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration, 130 after Ctrl-C.
 """
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,6 +48,7 @@ for group in (beginning, checking, actors, platform, webhooks, up, demo, serving
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # it stays as long as we do
     words = list(sys.argv[1:] if args is None else args)
     json = "--json" in words
     try:

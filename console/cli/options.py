@@ -15,6 +15,13 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How 
 Source = Annotated[str | None, typer.Option("--source", help="Which of the file's sources; needed if it has several.")]
 
 
+def not_empty(value: str | list[str]) -> str | list[str]:
+    """For ids: without one the platform would be asked for all there is. Raises BadParameter."""
+    if not all(each.strip() for each in ([value] if isinstance(value, str) else value)):
+        raise typer.BadParameter("an id is empty: does a variable lack its value?")
+    return value
+
+
 def port(help: str) -> typer.models.OptionInfo:
     """A `--port` option."""
     info: typer.models.OptionInfo = typer.Option("--port", min=0, max=65535, help=f"{help} 0 picks a free one.")

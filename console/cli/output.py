@@ -59,7 +59,7 @@ def report(kind: str, message: str, *, json: bool) -> None:
     if json:
         Output(json=True).fact(kind=kind, message=message)
     else:
-        print(f"runrelay: {message}", file=sys.stderr)
+        print("\n".join(map(escaped, f"runrelay: {message}".splitlines())), file=sys.stderr)
 
 
 def report_problems(invalid: ConfigInvalid, *, json: bool) -> None:

@@ -16,7 +16,7 @@ from config.sources.apify.paths import TASK
 from config.sources.apify.starting import RunOptions
 from console.cli.asking import Yes, confirm
 from console.cli.desk import Desk, desk_of
-from console.cli.options import Limit, example
+from console.cli.options import Limit, example, not_empty
 from console.cli.output import Output
 from console.cli.run_options import Program, known, run_options
 from console.cli.showing import show_change, show_changes, show_run, show_runs
@@ -24,7 +24,7 @@ from console.cli.spreading import spread
 from console.platform import foreign, left_behind, log_lines, need_end, own_run, unfinished
 from console.starting import followed, has_ended
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", callback=not_empty, help="Id of a run.")]
 Status = Annotated[list[str] | None, typer.Option("--status", help="Only runs of this status; repeatable.")]
 OneStatus = Annotated[str | None, typer.Option("--status", help="The last one of this status, such as SUCCEEDED.")]
 Origin = Annotated[str | None, typer.Option("--origin", help="The last one started like this: API, SCHEDULER, …")]
@@ -154,7 +154,10 @@ def resurrect(run_id: RunId, *, options: RunOptions, desk: Desk) -> None:
 
 @spread(desk=desk_of)
 def delete(
-    run_ids: Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of runs.")], *, yes: Yes = False, desk: Desk
+    run_ids: Annotated[list[str], typer.Argument(metavar="RUN", callback=not_empty, help="Ids of runs.")],
+    *,
+    yes: Yes = False,
+    desk: Desk,
 ) -> None:
     """Delete finished runs at the platform, for good. What was delivered of them stays where it is."""
 

@@ -10,6 +10,7 @@ from config.queue import QueueUnavailable
 from console.failures import CommandFailed, status_of
 
 _ADDRESS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 FAILED = 1
 INTERRUPTED = 130
@@ -40,6 +41,8 @@ def _system(error: OSError) -> CommandFailed | None:
     if error.errno in _ADDRESS:
         said = os.strerror(error.errno)
         return CommandFailed("address_unusable", f"{said}: choose another --host or --port (0: any free one)")
+    if error.errno in _FULL:
+        return CommandFailed("output_unusable", f"what is said cannot be written: {os.strerror(error.errno)}")
     return None
 
 

@@ -43,3 +43,9 @@ def test_a_slice_must_end_before_arq_ends_the_job() -> None:
 def test_a_queue_address_of_no_known_kind_is_told_before_anything_starts(url: str) -> None:
     with pytest.raises(ConfigInvalid, match="REDIS_URL"):
         load_settings(redis_url=url)
+
+
+@pytest.mark.parametrize("url", ["hooks.example.com", "ftp://hooks.example.com", "https://", "https:///x"])
+def test_a_public_address_that_no_webhook_can_have_is_told_before_anything_starts(url: str) -> None:
+    with pytest.raises(ConfigInvalid, match="RUNRELAY_PUBLIC_URL"):
+        load_settings(public_url=url)

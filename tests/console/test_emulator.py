@@ -161,7 +161,8 @@ def test_a_part_that_is_not_installed_is_named(actor: Path, tmp_path: Path) -> N
     [
         (["--run", "actor"], 1, "Input is not valid: Field input.word is required"),
         (["--run", "nowhere"], 1, "--run: nowhere is not a folder"),
-        (["--run", "."], 1, "Write it into"),
+        (["--run", "."], 1, "is not an Actor: it has neither .actor/actor.json nor actor.yaml"),
+        (["--data", "/dev/null"], 1, "--data /dev/null cannot be written"),
         (["--webhook", "http://127.0.0.1:9"], 2, "need --run"),
         (["--run", "actor", "--webhook", "http://127.0.0.1:9", "--header", "x"], 2, "Name: value"),
         (["--run", "actor", "--webhook", "ftp://x"], 1, "requestUrl"),

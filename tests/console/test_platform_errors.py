@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from console.cli.main import main
+from console.cli.output import report
 from tests.config.sources.platforms import TOKEN, Scripted
-from tests.console.beside import PUBLIC, scripted_beside, write_file
+from tests.console.beside import PUBLIC, SECRET, scripted_beside, write_file
 
 Captured = pytest.CaptureFixture[str]
 ME, RUN = "7sT5jcggjjA9fNcxF", "HG7ML7M8z78YcAPEB"
@@ -162,11 +163,61 @@ def test_what_the_platform_refuses_for_another_reason_is_told_as_it_said(platfor
         ["webhooks", "send", "--event", "ACTOR.RUN.SUCCEEDED"],
         ["webhooks", "send", "--event", "SOMETHING"],
         ["webhooks", "register", ".."],
+        ["webhooks", "adopt", ""],
+        ["actor", "show", " "],
+        ["actor", "log", ""],
+        ["actor", "abort", ""],
+        ["actor", "delete", RUN, "", "--yes"],
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage(words: list[str], tmp_path: Path, capsys: Captured) -> None:
     write_file(tmp_path, "http://127.0.0.1:9")
     assert refused(words, capsys, code=2)[0] == "usage_invalid"
+
+
+def test_an_address_that_is_none_is_said_not_to_answer(tmp_path: Path, capsys: Captured) -> None:
+    write_file(tmp_path, "http://127.0.0.1:9")
+    kind, message = refused(["webhooks", "send", "http://[bad/"], capsys)
+    assert (kind, "check the address" in message) == ("no_answer", True)
+
+
+def test_what_others_say_does_not_move_the_cursor(capsys: Captured) -> None:
+    report("source_refused", "said \x1b[2J\x07\nand more", json=False)
+    assert capsys.readouterr().err == "runrelay: said \\x1b[2J\\x07\nand more\n"
+
+
+def test_a_token_no_header_can_bring_is_a_mistake_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    write_file(tmp_path, "http://127.0.0.1:9", "${APIFY_TOKEN}")
+    monkeypatch.setenv("APIFY_TOKEN", "apify-token\r")
+    kind, message = refused(["actor", "runs"], capsys, code=78)
+    assert (kind, "control character" in message) == ("config_invalid", True)
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "err"),
+    [
+        (">/dev/full", 1, "runrelay: what is said cannot be written: No space left on device\n"),
+        (">&-", 0, ""),
+    ],
+)
+def test_where_nothing_can_be_said_there_is_no_traceback(out: str, code: int, err: str, tmp_path: Path) -> None:
+    import shlex
+    import subprocess
+
+    from tests.console.command import COMMAND, environment
+
+    words = ["webhooks", "encode", "--url", f"{PUBLIC}/webhooks/apify", "--secret", SECRET, "--show-secret"]
+    ended = subprocess.run(
+        ["sh", "-c", f"{shlex.join([*COMMAND, *words])} {out}"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (code, err)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:

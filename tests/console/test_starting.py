@@ -14,15 +14,19 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from config.contracts.source import Manners
 from config.settings import Settings
 from config.sources.apify.paths import program_path
 from config.sources.apify.starting import RunOptions, announcement
+from config.sources.apify.verdict import verdict
 from config.sources.apify.webhooks import decode
 from console.cli.main import main
-from console.starting import has_ended
+from console.starting import followed, has_ended
 from tests.console.command import Ended, ran, running
 from tests.end_to_end.conftest import PUSHER
 from tests.end_to_end.installation import SECRET, installation
+from tests.workers.fetch.far_platform import TOKEN, far, http
+from workers.fetch.api import HttpApi, open_session
 
 ROUTES = """
 sinks: {disk: {type: file, base: "{folder}/results"}}
@@ -314,3 +318,14 @@ def test_the_announcement_is_the_platform_s_own() -> None:
         },
     )
     assert announcement(run) == (kind, body)
+
+
+async def test_a_run_is_looked_at_again_however_long_a_platform_in_trouble_asks_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("console.starting._LONGEST_PAUSE", 0.01)
+    ended = json.dumps({"data": {"id": "r1", "status": "SUCCEEDED"}}).encode()
+    async with far(http(503, Retry_After=86_400), http(200, ended)) as place, open_session() as session:
+        api = HttpApi(session, Manners(place.url, TOKEN, verdict))
+        seen = [run["status"] async for run in followed(api, {"id": "r1", "status": "RUNNING"})]
+    assert (seen, len(place.requests)) == (["RUNNING", "SUCCEEDED"], 2)

@@ -1,6 +1,5 @@
 """Datasets with a schema: views, checks of pushed items, and statistics of fields."""
 
-import sys
 from typing import Any
 
 import pytest
@@ -98,15 +97,6 @@ async def test_a_schema_that_cannot_be_used_is_refused(emulator: Emulator, schem
 
 async def test_a_schema_must_be_an_object(emulator: Emulator) -> None:
     assert (await emulator.post("/v2/datasets", {"schema": 5})).error == (400, "invalid-input")
-
-
-def test_a_missing_library_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jsonschema", None)
-
-    with pytest.raises(ApiError, match='extra "emulator"') as caught:
-        invalid_items([b"{}"], {"type": "object"})
-
-    assert caught.value.status == 501
 
 
 def test_a_pattern_of_an_unchecked_schema_is_named() -> None:

@@ -51,6 +51,13 @@ async def test_an_error_has_the_envelope_of_the_api(emulator: Emulator, dataset:
         assert (await emulator.get(dataset)).error == (404, "record-not-found")
 
 
+@pytest.mark.parametrize("fault", ["empty_page: true", "counts_behind: 5"])
+async def test_what_spoils_a_page_leaves_an_error_as_it_is(emulator: Emulator, fault: str) -> None:
+    await plan(emulator, f'match: "GET */items", {fault}')
+
+    assert (await emulator.get("/v2/datasets/nobody/items")).error == (404, "record-not-found")
+
+
 async def test_faults_wait_for_their_turn(emulator: Emulator, dataset: str) -> None:
     await plan(
         emulator,

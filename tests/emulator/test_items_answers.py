@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from backports import zstd
 
+from emulator.rows import MAX_DEPTH
 from tests.emulator.conftest import Emulator, StartEmulator
 
 brotli: Any = import_module("brotli")  # it has no types
@@ -165,3 +166,20 @@ async def test_large_answers_of_every_kind_stream_whole(emulator: Emulator) -> N
     assert (await emulator.get(f"{root}?flatten=o&fields=o.deep,n")).json == flat
     assert (await emulator.get(f"{root}?format=csv&limit=5000")).body.count(b"\n") == 5001
     assert len((await emulator.get(f"{root}?format=jsonl&desc=1")).body.splitlines()) == 12_000
+
+
+async def test_the_deepest_rows_are_read_in_every_format_and_every_way(emulator: Emulator, items: str) -> None:
+    row = f'{{"x":{"[" * (MAX_DEPTH - 1)}1{"]" * (MAX_DEPTH - 1)}}}'
+    await emulator.post(items, row.encode())
+    for query in [*(f"format={name}" for name in FORMATS), "clean=1", "unwind=x", "omit=x.a", "flatten=x&format=csv"]:
+        assert (await emulator.get(f"{items}?{query}")).status == 200
+
+
+async def test_a_sheet_that_unwinding_makes_too_long_is_refused(
+    emulator: Emulator, items: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.items.workbook.MAX_ROWS", 3)
+    await emulator.post(items, {"n": [1, 2], "s": "too long to be answered in one piece" * 10_000})
+    assert (await emulator.get(f"{items}?format=xlsx")).status == 200
+    answer = await emulator.get(f"{items}?format=xlsx&unwind=n")
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid-value")

@@ -18,6 +18,7 @@ from emulator.errors import ApiError
 from emulator.items.tables import as_csv, as_html, cells_of, columns_of
 from emulator.items.workbook import MAX_ROWS, as_xlsx, require_room
 from emulator.items.xml import as_rss, as_xml, name_of
+from emulator.rows import MAX_DEPTH, split_rows
 
 openpyxl: Any = import_module("openpyxl")  # it has no types
 unescape: Any = import_module("openpyxl.utils.escape").unescape
@@ -139,6 +140,27 @@ def test_a_sheet_cannot_take_more_rows_than_excel_does() -> None:
     require_room(MAX_ROWS)
     with pytest.raises(ApiError, match="up to 1048575 items"):
         require_room(MAX_ROWS + 1)
+
+
+def test_a_sheet_that_cannot_take_what_becomes_of_the_rows_is_refused_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.items.workbook.MAX_ROWS", 2)
+    assert len(opened(as_xlsx(rows({"a": 1}, {"a": 2})))) == 3
+    with pytest.raises(ApiError, match="up to 2 items"):
+        next(as_xlsx(rows({"a": 1}, {"a": 2}, {"a": 3})))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "opening", "closing"),
+    [
+        ('{"a":', "}", "<x>" + "<a>" * (MAX_DEPTH - 1), "</a>" * (MAX_DEPTH - 1) + "</x>"),
+        ("[", "]", "<x>" * (MAX_DEPTH - 1), "</x>" * (MAX_DEPTH - 1)),
+    ],
+)
+def test_xml_follows_as_deep_as_rows_may_go(left: str, right: str, opening: str, closing: str) -> None:
+    (row,) = split_rows(f'{{"x":{left * (MAX_DEPTH - 1)}1{right * (MAX_DEPTH - 1)}}}'.encode())
+    item = f"<item>{opening}1{closing}</item>\n"
+    assert text(as_xml([row])).endswith(f"<items>\n{item}</items>\n")
+    assert text(as_rss([row], "", "", "")).endswith(f"{item}</channel></rss>\n")
 
 
 def test_a_missing_library_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

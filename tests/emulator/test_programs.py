@@ -170,7 +170,14 @@ def test_a_dockerfile_s_last_word_is_the_command(text: str, command: list[str]) 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({".actor/actor.json": "{"}, r"actor\.json: Input data was truncated"),
+        (
+            {".actor/actor.json": '{"name": "x",\n nothing}'},
+            r"actor\.json: Expecting property name .*: line 2 column 2",
+        ),
+        ({".actor/actor.json": "[]"}, r"actor\.json: this must be a JSON object"),
+        ({"main.py": ""}, r"is not an Actor: it has neither \.actor/actor\.json nor actor\.yaml"),
+        ({".actor/actor.json": definition(dockerfile=5)}, r"actor\.json: dockerfile must be a path"),
+        ({".actor/actor.json": definition(storages=[]), "main.py": ""}, r"actor\.json: storages must be an object"),
         ({".actor/actor.json": definition(), "README": ""}, "Write it into .*/actor.yaml, such as: command:"),
         ({".actor/actor.json": definition(name="Bad name"), "main.py": ""}, r"actor\.json: .*\$\.name"),
         ({".actor/actor.json": definition(version="1"), "actor.yaml": "command: [x]"}, r"json with .*yaml: .*version"),
@@ -178,11 +185,26 @@ def test_a_dockerfile_s_last_word_is_the_command(text: str, command: list[str]) 
         ({".actor/actor.json": definition(input=5), "main.py": ""}, "input must be an object or the path"),
         ({".actor/actor.json": definition(storages={"datasets": {"a": {}}}), "main.py": ""}, '"default" dataset'),
         ({"actor.yaml": "command: [x]"}, "missing required field `name`"),
+        ({"actor.yaml": "name: x\ncommand: [x]\ninput: {properties: []}"}, r"input schema .* at `\$\.properties`"),
+        (
+            {"actor.yaml": "name: x\ncommand: [x]\ninput: {properties: {a: {type: strin}}}"},
+            r"`\$\.properties\.a\.type`",
+        ),
+        ({"actor.yaml": "name: x\ncommand: [x]\ninput: {properties: {a: true}}"}, "field a must be an object"),
+        ({"actor.yaml": "name: x\ncommand: [x]\ndatasets: {all: {views: []}}"}, r'`\$\.views` - of the dataset "all"'),
+        ({"actor.yaml": "name: x\ncommand: [x]\nstore: {collections: []}"}, r"key-value store .* at `\$\.collections`"),
+        ({"actor.yaml": "name: x\ncommand: [x]\ndatasets: {all: {fields: {type: objct}}}"}, "'objct' is not"),
     ],
 )
 def test_a_folder_that_cannot_be_meant_is_told_with_its_file(home: Path, files: dict[str, Any], said: str) -> None:
     with pytest.raises(EmulatorError, match=said):
         load("local", write(home, files))
+
+
+def test_a_byte_order_mark_is_forgiven(home: Path) -> None:
+    files = {".actor/actor.json": "\ufeff" + json.dumps(definition()), "main.py": ""}
+
+    assert load("local", write(home, files)).manifest.name == "shop"
 
 
 def test_an_actor_with_a_virtual_environment_runs_on_it(home: Path) -> None:

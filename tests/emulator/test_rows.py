@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from emulator.errors import ApiError
 from emulator.items.transformation import Transformation
-from emulator.rows import is_clean, members_of, split_rows
+from emulator.rows import MAX_DEPTH, is_clean, members_of, split_rows
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -62,6 +62,19 @@ def test_refuses_what_is_not_json_objects(body: bytes) -> None:
         split_rows(body)
 
     assert (caught.value.status, caught.value.type) == (400, "invalid-input")
+
+
+@pytest.mark.parametrize(("left", "right"), [('{"a":', "}"), ("[", "]")])
+def test_refuses_rows_that_are_deeper_than_every_format_can_follow(left: str, right: str) -> None:
+    def nested(levels: int) -> bytes:
+        return f'{{"x":{left * (levels - 1)}"{{["{right * (levels - 1)}}}'.encode()
+
+    assert split_rows(nested(MAX_DEPTH)) == [nested(MAX_DEPTH)]
+    assert len(split_rows(b"[" + b",".join([b'{"a":[1]}'] * MAX_DEPTH) + b"]")) == MAX_DEPTH
+    assert split_rows(b'{"a":[' + b",".join([b"{}"] * MAX_DEPTH) + b"]}")
+    for levels in (MAX_DEPTH + 1, 100_000):
+        with pytest.raises(ApiError, match="takes 500 levels"):
+            split_rows(nested(levels))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.conftest import Emulator, Listener, StartEmulator
+from tests.emulator.conftest import Emulator, Listener, StartEmulator, WriteActor
 from tests.emulator.scripted import write_script
 
 ROOTS = ("/v2/acts/local~pages", "/v2/actors/local~pages", "/v2/actor-tasks/local~nightly")
@@ -47,6 +47,29 @@ async def test_the_output_record_is_the_answer(platform: Emulator, root: str, me
     last = (await platform.get(f"{root}/runs/last?status=SUCCEEDED")).data
     store = f"/v2/key-value-stores/{last['defaultKeyValueStoreId']}/records/INPUT"
     assert (await platform.get(store)).status == (200 if method == "POST" else 404)  # a GET brings no input
+
+
+async def test_a_record_that_was_stored_compressed_is_answered_readable(
+    start_emulator: StartEmulator, write_actor: WriteActor
+) -> None:
+    write_actor(
+        "packer",
+        "import gzip\n"
+        "path = '/v2/key-value-stores/' + os.environ['ACTOR_DEFAULT_KEY_VALUE_STORE_ID'] + '/records/OUTPUT'\n"
+        "headers = {'Authorization': 'Bearer ' + os.environ['APIFY_TOKEN'], 'Content-Encoding': 'gzip',\n"
+        "           'Content-Type': 'application/json'}\n"
+        "body = gzip.compress(b'{\"a\":1}')\n"
+        "request = urllib.request.Request(os.environ['APIFY_API_BASE_URL'] + path, body, headers, method='PUT')\n"
+        "urllib.request.urlopen(request).close()",
+    )
+    emulator = await start_emulator(clock_factor=1.0)
+    path = "/v2/acts/local~packer/run-sync"
+
+    packed = await emulator.post(path, {})
+    plain = await emulator.post(path, {}, Accept_Encoding="identity")
+
+    assert (packed.status, packed.headers["Content-Encoding"], packed.json) == (201, "gzip", {"a": 1})
+    assert (plain.status, plain.headers.get("Content-Encoding"), plain.json) == (201, None, {"a": 1})
 
 
 async def test_a_run_without_an_output_record_answers_with_nothing(platform: Emulator) -> None:

@@ -171,6 +171,22 @@ async def test_a_killed_emulator_leaves_no_actor_and_its_runs_are_aborted_at_the
     assert b"The emulator was stopped" in (await again.get(f"/v2/logs/{run['id']}")).body
 
 
+async def test_who_waits_for_a_run_or_follows_its_log_is_answered_before_the_stop(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = await emulator.start("sleepy")
+    await emulator.until(run, "awake")
+    ended = asyncio.create_task(emulator.finish(run))
+    log = asyncio.create_task(emulator.get(f"/v2/logs/{run['id']}?stream=1"))
+    await emulator.get("/v2/users/me")  # both are on their way by then
+
+    await emulator.stop()
+
+    assert (await ended)["status"] == "ABORTED"
+    assert (await log).body.endswith(b"ACTOR: Actor was aborted\n")
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_signal_aborts_running_actors_like_any_other_stop(
     start_emulator: StartEmulator, emulator: Emulator, actors: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 from apify_client import ApifyClient, ApifyClientAsync
 
 from tests.emulator.conftest import Emulator, Listener, StartEmulator, WriteActor
@@ -218,3 +219,28 @@ async def test_every_call_is_told_to_the_observer(
     ]
     assert [call.next_try for call in told] == [pytest.approx(60 * 0.0002), None]
     assert [call.error is None for call in told] == [False, True]
+
+
+async def test_what_a_headers_template_gave_is_not_told_when_it_comes_back(
+    start_emulator: StartEmulator, write_actor: WriteActor
+) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        given = request.headers["Authorization"]
+        return web.Response(text=f"You sent {given}, the key {given.split()[1]}, the flag {request.headers['X-Flag']}")
+
+    app = web.Application()
+    app.router.add_post("/hook", echo)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    write_actor("quick")
+    told: list[Any] = []
+    emulator = await start_emulator(on_dispatch=told.append)
+
+    headers = '{"Authorization": "Bearer hush-hush", "X-Flag": "yes"}'
+    await emulator.start("quick", webhooks(Listener(url=url), headersTemplate=headers))
+    await settled(emulator)
+    await runner.cleanup()
+
+    assert [call.answer for call in told] == ["You sent ***, the key ***, the flag yes"]

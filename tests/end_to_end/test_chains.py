@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import cast
 
 from config.contracts.delivery import DeliveryState
 from config.settings import Settings
-from emulator.scenarios import Fault, Scenario, Truncate
-from tests.end_to_end.installation import eventually, installation
+from emulator.scenarios import Answer, Fault, Scenario, Truncate
+from tests.end_to_end.installation import Installation, eventually, installation
 from workers.ledger.records import DeliveryRecord
 
 CHAIN = """\
@@ -64,6 +66,33 @@ async def test_answers_that_get_lost_start_nothing_twice(settings: Settings, tmp
         started = (await place.api("GET", "/v2/acts/local~detail/runs"))["items"]
     assert [fault.times for fault in lossy.faults] == [0]
     assert (delivery.state, len(started)) == (DeliveryState.DELIVERED, 3)
+
+
+async def test_after_a_killed_worker_the_list_has_its_time(settings: Settings, tmp_path: Path, actors: Path) -> None:
+    second_actor(actors)
+    refused = Scenario([Fault("POST /v2/acts/local~detail/runs", Answer(503))])
+    routes = CHAIN.replace("source: apify}", "source: apify, lag: 4s}")
+    async with installation(settings, tmp_path, routes, actors, scenario=refused) as place:
+        run = await place.start("local~pusher", {"items": 1})
+
+        async def said(detail: str) -> DeliveryRecord | None:
+            newest = await place.ledger.newest_deliveries(1)
+            return next((one for one in newest if detail in one.detail), None)
+
+        waiting = await eventually(lambda: said("HTTP 503"))
+        await killed_at_work(place, waiting.delivery.id)
+        await eventually(lambda: said("may not be listed yet"))
+        assert (await place.api("GET", "/v2/acts/local~detail/runs"))["items"] == []
+        _, (delivery,) = await place.finished(run["id"])
+        started = (await place.api("GET", "/v2/acts/local~detail/runs"))["items"]
+    assert (delivery.state, len(started)) == (DeliveryState.DELIVERED, 1)
+
+
+async def killed_at_work(place: Installation, delivery_id: str) -> None:
+    """As a worker leaves a record whose lease has run out."""
+    redis, keys = place.ledger.redis, place.ledger.keys
+    await cast("Awaitable[int]", redis.hset(keys.record("dl", delivery_id), "state", "running"))
+    await redis.zadd(keys.due, {f"dl:{delivery_id}": 0}, xx=True)
 
 
 async def test_actors_that_start_each_other_come_to_an_end(settings: Settings, tmp_path: Path, actors: Path) -> None:

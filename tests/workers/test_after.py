@@ -24,7 +24,9 @@ from workers.runtime import Runtime
 
 FILE = """\
 version: 1
-sources: {apify: {token: tok-0123456789, webhook: {secrets: [secret-0123456789]}}}
+sources:
+  apify: {token: tok-0123456789, webhook: {secrets: [secret-0123456789]}}
+  twin: {type: apify, token: tok-0123456789, webhook: {secrets: [secret-0123456789]}}
 sinks: {disk: {type: file, base: results/}}
 routes:
   - {name: all, when: {}, to: [{sink: disk}], after: {delete: [run, dataset]}}
@@ -153,6 +155,15 @@ async def test_a_later_life_in_the_ledger_keeps_everything(place: Place) -> None
     await place.delivered()
     await place.books.plan(delivery(life=LATER), body=b"later")
     assert await place.refused() == (AfterState.KEPT, "superseded", "all/rows took a later finish of the run")
+
+
+async def test_what_another_source_of_the_same_account_has_yet_to_deliver_is_waited_for(place: Place) -> None:
+    await place.delivered()
+    twin = msgspec.structs.replace(delivery("twin"), id="twin", source="twin")
+    await place.books.plan(twin, body=b"twin")
+    assert await place.refused() == (AfterState.WAITING, "not_delivered", "all/twin is waiting")
+    await place.books.end(twin)
+    assert (await place.turn()).state is AfterState.DONE
 
 
 async def test_another_webhook_of_the_run_is_waited_for(place: Place) -> None:

@@ -108,6 +108,13 @@ async def test_the_tag_a_run_was_asked_for_by_stays_when_the_others_are_learned(
     assert platform.asked.count("build 0.1.2") == 1
 
 
+async def test_builds_without_a_number_do_not_share_their_tags() -> None:
+    platform, names = Platform(), Names()
+    for one in ("r1", "r2"):
+        await names.named(platform.source, API, msgspec.structs.replace(run(), id=one), frozenset({"build"}))
+    assert len(platform.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("when", "target", "names"),
     [

@@ -126,6 +126,13 @@ async def test_a_wanted_run_becomes_one_delivery_per_target(plan: Plan, redis: R
     assert b"bad" not in document, "only what the route needs is kept"
 
 
+async def test_a_dataset_with_two_aliases_is_read_once(plan: Plan, redis: Redis) -> None:
+    datasets = {"default": "d1", "details": "d2", "products": "d1"}
+    await plan(msgspec.structs.replace(RUN, datasets=datasets))
+    (only,) = await Ledger(redis, Keys("rr")).newest_deliveries(10)
+    assert only.delivery.streams == ("items:default", "items:details")
+
+
 async def test_a_target_that_declines_gets_nothing(plan: Plan, redis: Redis) -> None:
     await plan(changed(status="FAILED"))
     targets = [one.delivery.target for one in await Ledger(redis, Keys("rr")).newest_deliveries(10)]

@@ -42,7 +42,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery and how far it got. Times and words as in EventRecord; `attempt` counts tries that failed since it
-    last got further."""
+    last got further. `broken_off`: whether the turn before this one ended without a word, killed or fenced off."""
 
     delivery: Delivery
     state: DeliveryState
@@ -51,6 +51,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     ended: int = 0
     attempt: int = 0
     trouble: int = 0
+    broken_off: bool = False
     reason: str = ""
     detail: str = ""
 
@@ -108,6 +109,7 @@ def delivery_record(fields: Fields) -> DeliveryRecord:
         ended=_number(fields, "ended"),
         attempt=_number(fields, "attempt"),
         trouble=_number(fields, "trouble"),
+        broken_off=bool(_number(fields, "broken_off")),
         reason=_text(fields, "reason"),
         detail=_text(fields, "detail"),
     )

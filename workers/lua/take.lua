@@ -11,7 +11,9 @@ if redis.call('EXISTS', lease) == 1 then return { 'held' } end
 
 local token = redis.call('HINCRBY', record, 'fence', 1)
 redis.call('SET', lease, whole(token), 'PX', lease_ms)
-redis.call('HSET', record, 'state', WORKING[kind], 'missed', 0, 'reason', '', 'detail', '')
+-- Still at work, but without a lease: whoever held it ended without a word.
+local broken_off = state == WORKING[kind] and 1 or 0
+redis.call('HSET', record, 'state', WORKING[kind], 'broken_off', broken_off, 'missed', 0, 'reason', '', 'detail', '')
 -- The sweeper looks again only once nobody can hold the lease any more.
 redis.call('ZADD', ns .. ':due', whole(clock() + lease_ms + 5000), kind .. ':' .. id)
 local answer = redis.call('HGETALL', record)

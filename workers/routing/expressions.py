@@ -28,6 +28,7 @@ MOST = 65_536
 
 #: a whole text that is one expression
 _SINGLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
+_BRACED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _TESTS = ("defined", "undefined", "none", "boolean", "true", "false", "string", "number", "mapping", "in")
 _ALLOWED = (
     nodes.Template,
@@ -149,7 +150,9 @@ class Template:
             raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()}: {exc}") from None
 
     def _short(self) -> str:
-        return self.source if len(self.source) <= 80 else f"{self.source[:79]}…"
+        """What is between braces: text around it may be a secret that was filled in."""
+        said = "".join(_BRACED.findall(self.source))
+        return said if len(said) <= 80 else f"{said[:79]}…"
 
     def __str__(self) -> str:
         return self.source

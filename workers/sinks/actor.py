@@ -1,10 +1,10 @@
 """Starts another Actor or task with what a run left: its ids, or its items batch by batch. Exactly once, with a limit.
 
 Each start carries a tag made of the delivery and the batch, and the platform keeps it with the run. Before every start
-the target's runs are listed: one that has the tag is ours, and nothing is started. After an answer that got lost, the
-list is asked twice, `lag` apart, before there is another start. So one delivery starts one run for each batch (or one
-for the whole run), as long as the platform lists a new run within `lag`. Should it ever take longer, the second run
-comes without a webhook: what follows from it is still done once.
+the target's runs are listed: one that has the tag is ours, and nothing is started. After an answer that got lost, or a
+turn that broke off, the list is asked twice, `lag` apart, before there is another start. So one delivery starts one run
+for each batch (or one for the whole run), as long as the platform lists a new run within `lag`. Should it ever take
+longer, the second run comes without our webhook: what follows from that is still done once.
 
 The started run's webhook points at our own receiver, so that its end is routed like any other. It says, like the tag,
 how many starts of ours led to the run: one beyond `max_chain` is refused, and a circle of Actors ends.
@@ -23,7 +23,7 @@ from aiohttp import ClientConnectorError
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from config.contracts.document import Document
-from config.contracts.errors import NotFound, Permanent, Transient
+from config.contracts.errors import NotFound, NotYet, Permanent, Transient
 from config.contracts.event import digest
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
@@ -31,8 +31,8 @@ from config.contracts.source import Api
 from config.sources.apify import ApifySource
 from config.sources.apify.paths import TASK, program_path
 from config.sources.apify.runs import Fields
-from config.sources.apify.starting import Permission, RunOptions, start
-from config.sources.apify.tagging import agent, chain_of, started, telling
+from config.sources.apify.starting import LARGEST_INPUT, Permission, RunOptions, start
+from config.sources.apify.tagging import agent, chain_of, started, tag_of, telling
 from config.sources.apify.webhooks import AdHocWebhook, pointing_at
 from config.units import Duration
 from workers.routing.values import Value
@@ -70,7 +70,9 @@ class Config(BaseModel, extra="forbid", frozen=True):
 
     source: str = Field(min_length=1, description="The source, of type `apify`, in whose account runs are started.")
     max_chain: int = Field(3, ge=1, le=1000, description="Starts of ours in a row; one more is refused.")
-    lag: Duration = Field(30.0, ge=0, description="How long the platform may take to list a run that was started.")
+    lag: Duration = Field(
+        30.0, ge=0, le=3600, description="How long the platform may take to list a run that was started."
+    )
 
 
 class Target(BaseModel, extra="forbid", frozen=True):
@@ -136,6 +138,7 @@ class Start:
         chain: how many starts of ours lead to the run, this one included.
         since: a moment it cannot have been made before, by the platform's clock.
         body: the input, JSON.
+        unsure: whether it may have been made a moment ago without anybody knowing.
     """
 
     program: str
@@ -144,6 +147,7 @@ class Start:
     chain: int
     since: str
     body: bytes
+    unsure: bool
 
 
 class ActorSink:
@@ -153,7 +157,7 @@ class ActorSink:
         self.source, self.api, self.config = source, api, config
         self.door = f"{public_url.rstrip('/')}/webhooks/{source.name}" if public_url and source.secret else ""
         if not self.door:
-            _warn(source.name)
+            _warn_of_webhook(source.name)
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
@@ -166,7 +170,11 @@ class ActorSink:
             raise Permanent(Reason.CHAIN_TOO_LONG, f"{said}: do Actors start each other?")
         with _as_target(wanted.program):
             found = await self._found(wanted)
+            if wanted.unsure and not found:
+                raise NotYet(Reason.TARGET_UNAVAILABLE, "a start may not be listed yet", wait=self.config.lag)
             run = found or await self._started(wanted)
+        if tag_of(run) != wanted.tag:
+            _warn_of_tag(self.source.name)
         said = "actor.found" if found else "actor.started"
         log.info(said, program=wanted.program, run_id=run["id"], tag=wanted.tag, chain=wanted.chain)
         return run
@@ -224,6 +232,7 @@ class _Starts:
     def __init__(self, sink: ActorSink, shipment: Shipment, position: dict[str, Any] | None) -> None:
         assert isinstance(shipment.options, Target)
         self.sink, self.shipment, self.target, self.position = sink, shipment, shipment.options, position
+        self.unsure = shipment.unsure
 
     async def items(self, batch: Batch) -> Taken:
         items = [msgspec.Raw(item) for item in batch.items()]
@@ -247,8 +256,10 @@ class _Starts:
                 chain=chain_of(self.shipment.run.fields, self.shipment.scope.get("event")) + 1,
                 since=(self.position or {}).get("since", self.shipment.run.life),
                 body=body,
+                unsure=self.unsure,
             )
         )
+        self.unsure = False
         self.position = {"run": run["id"], "since": run["startedAt"]}
         return Taken(rows=rows, out=1, bytes=len(body), position=self.position)
 
@@ -260,9 +271,13 @@ class _Starts:
         given = self.target.input
         value = given.render({**self.shipment.scope, **more}) if given else {**self._ids(), **more}
         try:
-            return msgspec.json.encode(value)
+            body = msgspec.json.encode(value)
         except (TypeError, ValueError) as exc:
             raise Permanent(Reason.TEMPLATE_FAILED, f"`input` cannot be written as JSON: {exc}") from None
+        if len(body) > LARGEST_INPUT:
+            said = f"an input of {len(body)} bytes, the platform takes {LARGEST_INPUT}: lower `batch.bytes`"
+            raise Permanent(Reason.TARGET_REFUSED, said)
+        return body
 
     def _ids(self) -> dict[str, Any]:
         run = self.shipment.run
@@ -291,7 +306,17 @@ def _as_target(program: str) -> Iterator[None]:
 
 
 @cache
-def _warn(source: str) -> None:
+def _warn_of_tag(source: str) -> None:
+    """Once in a process."""
+    log.warning(
+        "actor.tag_lost",
+        source=source,
+        detail="the platform did not keep the user agent of a start: one whose answer gets lost may be made twice",
+    )
+
+
+@cache
+def _warn_of_webhook(source: str) -> None:
     """Once in a process."""
     log.warning(
         "actor.no_webhook",

@@ -10,6 +10,8 @@ from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
 
+#: Where the platform's default payload has the run id.
+OWN_PATHS = ("eventData.actorRunId", "resource.id")
 DISPATCH_HEADER = "x-apify-webhook-dispatch-id"
 #: Kinds that never mean that a run has ended (Apify: "Event types for webhooks"). Unknown ones are taken.
 NEVER_TERMINAL = frozenset(
@@ -23,7 +25,8 @@ _DISPATCH = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], body: bytes) -> Event | Ignored | Test:
-    """See `Source.parse`. The body may be of any template; a run id must stand at one of the paths."""
+    """See `Source.parse`. The body may be of any template; a run id must stand at one of the paths, or where the
+    default payload has it: runs that we start ourselves report with that one."""
     fields = _decode(body)
     kind = _text(fields.get("eventType"), _KIND)
     if kind == TEST:
@@ -34,7 +37,7 @@ def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], 
     return Event(
         id=event_id(source, dispatch, body),
         source=source,
-        run_id=_run_id(fields, run_id_paths),
+        run_id=_run_id(fields, list(dict.fromkeys((*run_id_paths, *OWN_PATHS)))),
         kind=kind,
         body=body,
     )

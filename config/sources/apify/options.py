@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 
+from config.sources.apify.door import OWN_PATHS
 from config.units import Duration
 
 
 def _not_empty(token: SecretStr) -> SecretStr:
     if not token.get_secret_value().strip():
         raise ValueError("the token is empty: set the variable it is filled from (Apify Console, API & Integrations)")
+    if not token.get_secret_value().isprintable():
+        raise ValueError("the token holds a line break or another control character: no header can bring it")
     return token
 
 
@@ -40,10 +43,10 @@ class Webhook(Options):
         description="Any of them opens the door, two while one replaces the other; empty ones are ignored."
     )
     run_id: tuple[EventPath, ...] = Field(
-        ("eventData.actorRunId", "resource.id", "runId"),
+        (*OWN_PATHS, "runId"),
         min_length=1,
         description="Where the run id may stand in the body: keys, and places in lists, joined by dots. The first path "
-        "that holds one wins.",
+        "that holds one wins; the platform's default payload is always understood.",
     )
     allow_ips: Literal["any", "apify"] | tuple[Network, ...] = Field(
         "any", description="Addresses webhooks may come from: anybody's, Apify's published ones, or a list of networks."

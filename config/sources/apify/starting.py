@@ -14,6 +14,8 @@ from config.sources.apify.verdict import clock
 from config.sources.apify.webhooks import AdHocWebhook, encode
 
 Permission = Literal["LIMITED_PERMISSIONS", "FULL_PERMISSIONS"]
+#: Most bytes of an input (Run Actor, answer 413). A larger one may find the connection closed instead of an answer.
+LARGEST_INPUT = 9 * 1024 * 1024
 #: How far before a lost start runs are still looked at, for the steps of the platform's clock.
 _MARGIN = timedelta(seconds=2)
 

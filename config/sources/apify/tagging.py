@@ -37,6 +37,12 @@ def telling(webhook: AdHocWebhook, chain: int) -> AdHocWebhook:
     return replace(webhook, payload_template=_PAYLOAD % chain)
 
 
+def tag_of(run: Mapping[str, Any]) -> str:
+    """The tag of the start that made a run; empty if it was none of ours, or if the tag got lost."""
+    found = _AGENT.fullmatch(_agent_of(run))
+    return found["tag"] if found else ""
+
+
 def chain_of(run: Mapping[str, Any], payload: Any) -> int:
     """How many starts of ours led to a run, by the platform's account of it and by its webhook's, should one of them
     have lost it; 0 if somebody else started it."""
@@ -64,8 +70,7 @@ async def started(api: Api, program: str, tag: str, since: str) -> Fields | None
     after = None if program.startswith(TASK) else first.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     seen = 0
     async for run in listed(api, program, started_after=after):
-        found = _AGENT.fullmatch(_agent_of(run))
-        if found and found["tag"] == tag:
+        if tag_of(run) == tag:
             return run
         if _moment(run["startedAt"]) < first:
             return None

@@ -130,6 +130,15 @@ def test_the_paths_are_the_operators() -> None:
         source.parse({}, b'{"runId": "r2"}')
 
 
+def test_the_platforms_own_payload_is_understood_whatever_the_paths_are() -> None:
+    """Runs that we start ourselves report with it."""
+    webhook = {"secrets": ("s",), "run_id": ("deep.er.id",)}
+    source = connect("main", Config.model_validate({"token": "t", "webhook": webhook}))
+    event = source.parse({}, b'{"eventData": {"actorRunId": "r1"}, "resource": {"id": "r1"}}')
+    assert isinstance(event, Event)
+    assert event.run_id == "r1"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "run_id"),
     [

@@ -390,3 +390,27 @@ async def test_bytes_that_are_no_text_do_not_hide_a_record(books: Books) -> None
     event = await books.ledger.event(event_id)
     assert event
     assert (event.body, event.detail) == (b"\xff\x00\xfe", "half a \ufffd")
+
+
+# after a kill
+
+
+async def test_whoever_takes_over_from_a_killed_holder_is_told(books: Books) -> None:
+    lease = await books.taken_delivery()
+    assert not await broken_off(books)
+    await books.redis.delete(books.keys.lease(lease.id))
+    await books.overdue("dl", lease.id)
+    await books.ledger.sweep(10)
+    taken = await books.ledger.take_delivery(lease.id, 2)
+    assert taken
+    assert (taken[1].broken_off, await broken_off(books)) == (True, True)
+    await books.ledger.hand_back(taken[0], DeliveryState.WAITING.value)
+    taken = await books.ledger.take_delivery(lease.id, 3)
+    assert taken
+    assert (taken[1].broken_off, await broken_off(books)) == (False, False)
+
+
+async def broken_off(books: Books) -> bool:
+    record = await books.ledger.delivery(delivery().id)
+    assert record
+    return record.broken_off

@@ -129,8 +129,14 @@ def test_a_template_knows_the_names_it_begins_with() -> None:
 
 def test_a_long_template_is_shortened_in_its_message() -> None:
     with pytest.raises(Permanent) as caught:
-        rendered("x" * 100 + "{{ run.id - 1 }}")
-    assert caught.value.detail.startswith("x" * 79 + "…: ")
+        rendered("{{ run.id - 1 if dataset == '" + "x" * 100 + "' else run.id - 1 }}")
+    assert caught.value.detail.startswith("{{ run.id - 1 if dataset == '" + "x" * 50 + "…: ")
+
+
+def test_text_around_braces_is_not_repeated_since_it_may_be_a_secret() -> None:
+    with pytest.raises(Permanent) as caught:
+        rendered("Bearer s3cret {{ dataset }} and s3cret {{ run.id - 1 }}")
+    assert caught.value.detail.startswith("{{ dataset }}{{ run.id - 1 }}: ")
 
 
 @pytest.mark.parametrize(

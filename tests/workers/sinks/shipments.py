@@ -30,6 +30,7 @@ def shipment(
     generation: int = 0,
     route: str = "all",
     fields: dict[str, Any] | None = None,
+    unsure: bool = False,
     **scope: Any,
 ) -> Shipment:
     life = "2026-03-01T10:00:00.000Z"
@@ -57,7 +58,7 @@ def shipment(
         streams=(stream,),
     )
     seen = {"run": {"id": run, "status": "SUCCEEDED", "finishedAt": life}, **scope}
-    return Shipment(delivery=delivery, stream=stream, run=about, scope=seen, options=options)
+    return Shipment(delivery=delivery, stream=stream, run=about, scope=seen, options=options, unsure=unsure)
 
 
 def batches(*lists: list[bytes]) -> list[Batch]:

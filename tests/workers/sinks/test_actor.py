@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from config.contracts.errors import Permanent, Transient, Unauthorized
+from config.contracts.errors import NotYet, Permanent, Transient, Unauthorized
 from config.contracts.sink import Surroundings, Taken
 from emulator.scenarios import Answer, Fault
 from tests.workers.sinks.contract import Connect, FarSide, SinkContract, send
@@ -211,6 +211,52 @@ async def test_a_kill_between_the_start_and_the_checkpoint_starts_nothing_twice(
     assert [one.input for one in far_side.asked] == [{"n": [1]}, {"n": [2]}, {"n": [3]}]
     runs = await far_side.runs()
     assert [one.position["run"] for one in taken if one.position] == [runs[1]["id"], runs[2]["id"], runs[2]["id"]]
+
+
+async def test_after_a_turn_that_broke_off_the_list_has_its_time_before_another_start(far_side: Platform) -> None:
+    nothing = Answer(200, b'{"data":{"items":[]}}')
+    await start_per_run(opener(far_side), target())  # and its checkpoint never came
+    far_side.scenario.faults.insert(0, Fault("GET /v2/acts/local~detail/runs", nothing))
+    with pytest.raises(NotYet) as caught:
+        await start_per_run(opener(far_side, lag="40s"), target(), unsure=True)
+    assert (caught.value.reason, caught.value.wait) == ("target_unavailable", 40.0)
+    await start_per_run(opener(far_side), target())
+    assert len(far_side.asked) == 1
+
+
+async def test_once_the_first_start_is_found_the_others_of_the_turn_are_made_at_once(far_side: Platform) -> None:
+    first, second = batches([b"1"], [b"2"])
+    async with opener(far_side)() as sink:
+        await send(sink, shipment(PER_BATCH), [first], publish=False)
+        await send(sink, shipment(PER_BATCH, unsure=True), [first, second])
+    assert [one.input for one in far_side.asked] == [{"n": [1]}, {"n": [2]}]
+
+
+async def test_an_item_that_no_number_can_hold_is_a_dead_letter(far_side: Platform) -> None:
+    async with opener(far_side)() as sink:
+        with pytest.raises(Permanent, match="template_failed"):
+            await send(sink, shipment(target(input="{{ items[0].n }}")), batches([b'{"n":1e400}']))
+    assert far_side.asked == []
+
+
+async def test_an_input_the_platform_is_sure_to_refuse_is_not_sent(far_side: Platform) -> None:
+    async with opener(far_side)() as sink:
+        with pytest.raises(Permanent, match="target_refused: an input of 9437186 bytes, the platform takes 9437184"):
+            await send(sink, shipment(target(input="{{ items }}")), batches([b"1" * 9437184]))
+        await send(sink, shipment(target(input="{{ items }}")), batches([b'"%s"' % (b"1" * 9437180)]))
+    assert [len(one.body) for one in far_side.asked] == [9437184]
+
+
+async def test_a_platform_that_loses_the_tag_is_told_about_once(
+    far_side: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = {"id": "R1", "startedAt": "2026-03-01T11:00:00.000Z", "meta": {"origin": "API", "userAgent": None}}
+    started = Answer(201, json.dumps({"data": run}).encode())
+    far_side.scenario.faults.insert(0, Fault("POST /v2/acts/local~detail/runs", started, times=2))
+    actor._warn_of_tag.cache_clear()
+    for _ in range(2):
+        await start_per_run(opener(far_side), target())
+    assert capsys.readouterr().out.count("actor.tag_lost") == 1
 
 
 async def test_streams_targets_and_generations_are_starts_of_their_own(far_side: Platform) -> None:
