@@ -52,9 +52,9 @@ class Builds(msgspec.Struct, rename="camel"):
 class StorageIds(msgspec.Struct, rename="camel"):
     """Alias → id."""
 
-    datasets: dict[str, str] | None = None
-    key_value_stores: dict[str, str] | None = None
-    request_queues: dict[str, str] | None = None
+    datasets: dict[str, str | None] | None = None
+    key_value_stores: dict[str, str | None] | None = None
+    request_queues: dict[str, str | None] | None = None
 
 
 class RunFields(msgspec.Struct, rename="camel"):

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from config.contracts.source import Api
+from config.contracts.source import Answer, Api
 from config.sources.apify import lists
-from config.sources.apify.answers import SMALL, data
+from config.sources.apify.answers import SMALL, RunFields, data, shaped
 from config.sources.apify.paths import program_path, segment
 from config.sources.apify.starting import RunOptions
 
@@ -18,7 +18,7 @@ LONGEST_WAIT = 60
 async def get(api: Api, run_id: str, *, wait: float = 0) -> Fields:
     """Get run, at its end or after `wait` seconds (60 at most). An Api without a token will do where the run is open
     to whoever knows its id; what it cost is hidden then."""
-    return data(await api.get(_path(run_id), _waiting(wait), most=SMALL), Fields)
+    return _run(await api.get(_path(run_id), _waiting(wait), most=SMALL))
 
 
 async def last(
@@ -31,7 +31,7 @@ async def last(
     """
     filters = {name: value for name, value in {"status": status, "origin": origin}.items() if value}
     path = f"{program_path(program)}/runs/last"
-    return data(await api.get(path, {**filters, **_waiting(wait)}, most=SMALL), Fields)
+    return _run(await api.get(path, {**filters, **_waiting(wait)}, most=SMALL))
 
 
 def listed(
@@ -77,3 +77,10 @@ def _path(run_id: str) -> str:
 
 def _waiting(seconds: float) -> dict[str, str | int]:
     return {"waitForFinish": min(int(seconds), LONGEST_WAIT)} if seconds else {}
+
+
+def _run(answer: Answer) -> Fields:
+    """The run of an answer. Raises Transient for one that has no id or no status: then nobody knows who answered."""
+    fields = data(answer, Fields)
+    shaped(fields, RunFields)
+    return fields

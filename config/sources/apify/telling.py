@@ -80,5 +80,7 @@ def _seconds(moment: str | None) -> float:
         raise odd("has a finishedAt that is not a time") from None
 
 
-def _storages(aliases: Mapping[str, str] | None, default: str | None) -> dict[str, str]:
-    return {**({"default": default} if default else {}), **(aliases or {})}
+def _storages(aliases: Mapping[str, str | None] | None, default: str | None) -> dict[str, str]:
+    """Alias → id; an alias that leads nowhere is none."""
+    named = {alias: ident for alias, ident in (aliases or {}).items() if ident}
+    return {**({"default": default} if default else {}), **named}

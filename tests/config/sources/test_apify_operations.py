@@ -67,6 +67,13 @@ async def test_a_run_is_looked_at_and_waited_for_a_minute_at_most(platform: Scri
     ]
 
 
+@pytest.mark.parametrize("fields", [{}, {"id": "r1"}, {"status": "READY"}, {"id": 1, "status": "READY"}])
+async def test_what_is_no_run_is_trouble_that_may_pass(fields: dict[str, Any], platform: Scripted) -> None:
+    platform.says("/actor-runs/r1", {"data": fields})
+    with pytest.raises(Transient):
+        await runs.get(platform.api, "r1")
+
+
 async def test_the_last_run_may_be_of_a_status_and_an_origin(platform: Scripted) -> None:
     platform.says("/acts/acme~shop/runs/last", {"data": RUN})
     platform.says("/actor-tasks/t1/runs/last", {"data": RUN})

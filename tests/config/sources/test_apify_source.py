@@ -102,6 +102,11 @@ async def test_a_run_may_lack_all_that_is_not_promised(platform: Scripted) -> No
     assert (nulls.account, nulls.origin, nulls.actor_id, nulls.datasets, nulls.stores) == ("", "", "", {}, {})
 
 
+async def test_an_alias_that_leads_nowhere_is_none(platform: Scripted) -> None:
+    run = await fetched(platform, storageIds={"datasets": {"default": None, "extra": None, "more": "d2"}})
+    assert run.datasets == {"default": "wmKPijuyDnPZAPRMk", "more": "d2"}
+
+
 async def test_without_aliases_the_default_storages_remain(platform: Scripted) -> None:
     run = await fetched(platform, storageIds="absent")
     assert (run.datasets, run.stores) == ({"default": "wmKPijuyDnPZAPRMk"}, {"default": "eJNzqsbPiopwJcgGQ"})
@@ -116,7 +121,7 @@ async def test_without_aliases_the_default_storages_remain(platform: Scripted) -
         {"finishedAt": "the day before yesterday"},
         {"finishedAt": 1769758712},
         {"storageIds": ["a"]},
-        {"storageIds": {"datasets": {"default": None}}},
+        {"storageIds": {"datasets": {"default": 7}}},
         {"meta": "API"},
     ],
 )
