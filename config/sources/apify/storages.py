@@ -14,7 +14,7 @@ from config.sources.apify.answers import (
     QueueInfo,
     RequestList,
     data,
-    is_json,
+    is_whole,
     number,
     odd,
     one_line,
@@ -122,6 +122,6 @@ def _lines(body: bytes) -> bytes:
         return b""
     if body.endswith(b"\n"):
         return body
-    if not is_json(body[body.rfind(b"\n") + 1 :]):
+    if not is_whole(body[body.rfind(b"\n") + 1 :]):
         raise odd("ends in the middle of a row")
     return body + b"\n"

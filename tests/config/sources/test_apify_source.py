@@ -218,10 +218,18 @@ async def test_the_last_row_may_lack_its_line_break(platform: Scripted) -> None:
     assert (page.lines, page.count) == (b'{"n":1}\n{"n":2}\n', 2)
 
 
-async def test_a_page_that_ends_in_the_middle_of_a_row_is_no_page(platform: Scripted) -> None:
-    platform.items("d", b'{"n":1}\n{"n":{"m":2}', x_apify_pagination_count="2")
+@pytest.mark.parametrize("last", ['{"n":{"m":2}', '{"n":"a}', '{"n":[1,2', '{"n":"\\\\', '{"n":"a\\"}'])
+async def test_a_page_that_ends_in_the_middle_of_a_row_is_no_page(last: str, platform: Scripted) -> None:
+    platform.items("d", b'{"n":1}\n' + last.encode(), x_apify_pagination_count="2")
     with pytest.raises(Transient, match="middle of a row"):
         await platform.source.page(platform.api, "d", offset=0, limit=9, most=100)
+
+
+async def test_the_last_row_may_be_one_that_nobody_can_parse(platform: Scripted) -> None:
+    row = b'{"n":' + b"[" * 5000 + b'"]}"' + b"]" * 5000 + b', "q": "\\"{", "m": 1e999}'
+    platform.items("d", row, x_apify_pagination_count="1")
+    page = await platform.source.page(platform.api, "d", offset=0, limit=9, most=100_000)
+    assert (page.lines, page.count) == (row + b"\n", 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"\r\n"])
