@@ -5,21 +5,19 @@ from contextlib import asynccontextmanager
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
-from starlette.datastructures import QueryParams
-from starlette.exceptions import HTTPException
+from starlette.datastructures import Headers, QueryParams
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Mount, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator import distortions, events
 from emulator.api import actors, admin, builds, datasets, missing, queues, runs, stores, tasks, users, webhooks
-from emulator.api.call import error_answer, routes
-from emulator.errors import ApiError
+from emulator.api.call import routes
 from emulator.limits import Limits
+from emulator.mishaps import HANDLERS
 from emulator.neighbours import Neighbours
 from emulator.platform import Platform
+from emulator.rehearsal import AGENT
 from emulator.scenarios import Duplicate, Lose, Overtaken, Scenario
 from emulator.settings import EmulatorSettings
 
@@ -67,7 +65,7 @@ def create_app(settings: EmulatorSettings) -> Starlette:
             Middleware(Limits, share=settings.rate_limits),
             Middleware(Door),
         ],
-        exception_handlers={ApiError: _api_error, HTTPException: _no_such_page, Exception: _bug},
+        exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False
     app.state.platform = platform
@@ -83,12 +81,17 @@ class Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         action = None
-        if scope["type"] == "http" and not scope["path"].startswith("/emulator/"):
+        if scope["type"] == "http" and not _is_spared(scope):
             action = self._scenario.take(f"{scope['method']} {scope['path']}")
         if action is None or isinstance(action, Lose | Duplicate | Overtaken):
             await self._app(scope, receive, send)
         else:
             await action(self._app, scope, receive, send)
+
+
+def _is_spared(scope: Scope) -> bool:
+    """Whether faults leave the request alone: what plans them, and the rehearsal that follows one run to its end."""
+    return scope["path"].startswith("/emulator/") or Headers(scope=scope).get("user-agent") == AGENT
 
 
 class Signed:
@@ -113,21 +116,3 @@ class Door:
             if raw.startswith((b"/v2/acts/", b"/v2/actors/", b"/v2/actor-tasks/")) and b"%2f" in raw.lower():
                 scope = {**scope, "path": unquote(raw.decode("latin-1").replace("%2f", "~").replace("%2F", "~"))}
         await self._app(scope, receive, send)
-
-
-async def _api_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return error_answer(error)
-
-
-async def _no_such_page(request: Request, error: Exception) -> Response:
-    """No route fits, or one does but not for a method that is none of HTTP's usual ones."""
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        message = "This API end-point cannot be accessed using this HTTP method."
-        return error_answer(ApiError(405, "method-not-allowed", message, {"Allow": "OPTIONS"}))
-    message = "There is no API endpoint at this URL."
-    return error_answer(ApiError(404, "page-not-found", message))
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    return error_answer(ApiError(500, "internal-server-error", "The emulator failed; its log says more."))

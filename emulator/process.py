@@ -58,7 +58,7 @@ class ActorProcess:
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), *program.command),
-                cwd=program.folder,
+                cwd=str(program.folder),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,

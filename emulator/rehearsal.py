@@ -12,6 +12,8 @@ from emulator.documents import Document
 from emulator.settings import EmulatorError
 
 ENDINGS = tuple(f"ACTOR.RUN.{end}" for end in ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"))
+AGENT = "runrelay-emulator"
+"""The `User-Agent` of a rehearsal's own requests: faults are for everybody else."""
 _POLL_SECONDS = 0.1
 
 
@@ -61,7 +63,7 @@ async def rehearse(
         patience: seconds to wait for webhooks after the end.
     Raises: EmulatorError if the run cannot be started; the message is the emulator's.
     """
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": AGENT}
     async with aiohttp.ClientSession(base_url, headers=headers, timeout=aiohttp.ClientTimeout(total=None)) as session:
         client = _Client(session)
         run = await client.start(wish)

@@ -134,6 +134,18 @@ def test_faults_from_a_file_are_acted_out(actor: Path, door: Door, tmp_path: Pat
     assert ended.err.splitlines()[-1] == "not taken by the webhook's receiver: ACTOR.RUN.SUCCEEDED"
 
 
+def test_faults_of_the_api_do_not_meet_the_command_itself(actor: Path, tmp_path: Path) -> None:
+    fault = "{match: GET /v2/*-*, answer: {status: 502, body: <html>busy</html>}, times: always}"
+    (tmp_path / "faults.yaml").write_text(f"faults: [{fault}]")
+
+    ended = ran(
+        ["emulator", "--run", str(actor), "--input", '{"word": "x", "code": 3}', "--faults", "faults.yaml"], tmp_path
+    )
+
+    assert (ended.code, "Traceback" in ended.err) == (1, False)
+    assert "FAILED: Actor finished with exit code 1; 0 items, 1 records" in ended.out  # it could not read its input
+
+
 def test_webhooks_that_nobody_takes_are_waited_for_only_so_long(actor: Path) -> None:
     words = ["emulator", "--run", ".", "--input", '{"word": "x"}', "--webhook", "http://127.0.0.1:9/nobody"]
 

@@ -1,8 +1,10 @@
 """Starting and stopping the emulator, and what outlives it."""
 
 import asyncio
+import errno
 import json
 import signal
+import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +96,38 @@ async def test_an_error_at_the_start_reaches_the_caller(
 
     with pytest.raises(OSError, match="disk on fire"):
         await start_emulator()
+
+
+def database_error(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("trouble")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "The emulator cannot keep its data: No space left on device.",
+        ),
+        (database_error(sqlite3.SQLITE_FULL), "The emulator cannot keep its data: trouble."),
+        (database_error(sqlite3.SQLITE_ERROR), "The emulator failed; its log says more."),
+        (OSError(errno.ENOENT, "gone"), "The emulator failed; its log says more."),
+    ],
+)
+async def test_a_full_disk_is_named_and_nothing_else_is_taken_for_one(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise trouble
+
+    dataset = (await emulator.post("/v2/datasets")).data["id"]
+    monkeypatch.setattr("emulator.datasets.Datasets.append", fail)
+
+    answer = await emulator.post(f"/v2/datasets/{dataset}/items", [{"n": 1}])
+
+    assert (answer.error, answer.json["error"]["message"]) == ((500, "internal-server-error"), said)
 
 
 async def test_stopping_ends_running_actors_and_a_restart_remembers_everything(
