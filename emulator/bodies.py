@@ -31,15 +31,17 @@ class _Identity:
 
 
 class _Zlib:
-    """gzip and deflate; the window bits 47 detect which of the two it is."""
+    """gzip, of one member or several, and deflate; the window bits 47 detect which of the two it is."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(47)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data:
+            if self._inflate.eof:
+                self._inflate = zlib.decompressobj(47)
             yield self._inflate.decompress(data, _PIECE)
-            data = self._inflate.unconsumed_tail
+            data = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
 
     def is_complete(self) -> bool:
         return self._inflate.eof

@@ -105,6 +105,12 @@ async def test_one_bad_row_rejects_the_whole_push(emulator: Emulator, dataset: s
     assert (await emulator.get(dataset)).data["itemCount"] == 5
 
 
+async def test_a_push_may_be_packed_in_several_members(emulator: Emulator, dataset: str) -> None:
+    body = gzip.compress(b'[{"n":6},') + gzip.compress(b'{"n":7}]')
+    assert (await emulator.post(f"{dataset}/items", body, Content_Encoding="gzip")).status == 201
+    assert (await emulator.get(f"{dataset}/items?offset=5")).json == [{"n": 6}, {"n": 7}]
+
+
 @pytest.mark.parametrize(
     ("encoding", "squeeze"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress)]
 )
@@ -123,6 +129,8 @@ async def test_compressed_pushes_are_read(emulator: Emulator, dataset: str, enco
     [
         ("gzip", gzip.compress(b'{"a":1}')[:-9], (400, "invalid-input")),
         ("gzip", b"not gzip at all", (400, "invalid-input")),
+        ("gzip", gzip.compress(b'{"a":1}') + b"and more", (400, "invalid-input")),
+        ("gzip", gzip.compress(b'{"a":1}') + gzip.compress(b" ")[:-9], (400, "invalid-input")),
         ("br", b"not brotli at all, surely", (400, "invalid-input")),
         ("br", brotli.compress(b'{"a":1}' * 99)[:-3], (400, "invalid-input")),
         ("gzip", gzip.compress(b" " * 10_000_000), (413, "request-too-large")),
