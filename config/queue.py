@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from config.contracts.errors import RunrelayError
 from config.contracts.event import Event
 from config.durability import findings
+from config.group_commit import GroupCommit
 from config.keys import Keys
 from config.scripts import script
 from config.settings import Durability, Settings
@@ -63,7 +64,8 @@ class RunQueue:
         self.keys = keys
         self.durability = durability
         self._trusted = False
-        self._accept = redis.register_script(script("config", "accept"))
+        self._script = redis.register_script(script("config", "accept"))
+        self._together = GroupCommit(self._commit, size=lambda event: len(event.body))
 
     @classmethod
     @asynccontextmanager
@@ -84,7 +86,7 @@ class RunQueue:
             await redis.aclose()
 
     async def accept(self, events: Sequence[Event]) -> list[Accepted | Duplicate]:
-        """Commit events, all in one script: dedupe, record, `due` entry and arq wake-up.
+        """Commit events: dedupe, record, `due` entry and arq wake-up, together with those of whoever calls meanwhile.
 
         Returns: one answer per event, in order.
         Raises QueueUnavailable unless Redis confirmed each with an integer.
@@ -94,7 +96,15 @@ class RunQueue:
         await self._trust()
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
-                reply = await self._accept(args=[self.keys.namespace, SEEN_MS, *_arguments(events)])
+                return list(await self._together(events))
+        except TimeoutError as exc:
+            raise QueueUnavailable(type(exc).__name__) from exc
+
+    async def _commit(self, events: Sequence[Event]) -> list[Accepted | Duplicate]:
+        """All in one script."""
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                reply = await self._script(args=[self.keys.namespace, SEEN_MS, *_arguments(events)])
         except (RedisError, OSError, TimeoutError) as exc:
             raise QueueUnavailable(type(exc).__name__) from exc
         return _answers(events, reply)

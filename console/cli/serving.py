@@ -14,6 +14,7 @@ from config.routes import RouteTable
 from config.settings import Settings
 from console.cli.options import Config, Host, Json, example, port
 from console.cli.output import Output
+from console.collector import settle
 from console.opening import open_settings, open_table
 
 LOOPBACK = "127.0.0.1"
@@ -79,6 +80,7 @@ async def _receive(settings: Settings, table: RouteTable, host: str, port: int, 
 
 def _ready(out: Output, part: str) -> Callable[[str], None]:
     def ready(url: str) -> None:
+        settle()
         out.fact(event="ready", part=part, url=url)
         out.tell(f"{part} at {url}")
 

@@ -119,7 +119,7 @@ async def test_an_odd_reply_is_unavailable(queue: RunQueue, reply: object) -> No
     async def odd(**_: object) -> object:
         return reply
 
-    queue._accept = odd  # type: ignore[assignment]  # stands for a proxy or a server that answers nonsense
+    queue._script = odd  # type: ignore[assignment]  # stands for a proxy or a server that answers nonsense
     with pytest.raises(QueueUnavailable):
         await queue.accept([event()])
 
