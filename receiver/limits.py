@@ -14,6 +14,12 @@ from receiver.answers import draining
 #: bytes of the largest body that is read
 MOST_BYTES = 1024 * 1024
 
+#: bytes of the largest request line and headers together
+MOST_HEAD_BYTES = 16 * 1024
+
+#: seconds for the headers to arrive, and again for the body
+RECEIVE_SECONDS = 10.0
+
 #: webhooks under way at the same time
 MOST_AT_ONCE = 1000
 

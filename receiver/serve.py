@@ -10,7 +10,8 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from receiver.limits import Gate
+from receiver.limits import RECEIVE_SECONDS, Gate
+from receiver.protocol import connections
 
 log = structlog.get_logger()
 
@@ -31,6 +32,7 @@ async def serve(
     *,
     stop: asyncio.Event | None = None,
     proxies: Sequence[str] = (),
+    head_seconds: float = RECEIVE_SECONDS,
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`, then let what is under way finish and return.
 
@@ -40,11 +42,12 @@ async def serve(
         ready: called once with the URL when requests are answered.
         stop: set it to end; given, signals are left to the caller.
         proxies: addresses whose X-Forwarded-For is believed.
+        head_seconds: within which the headers of a request must have arrived.
 
     Raises OSError if the address cannot be bound.
     """
     listener = _listen(host, port)
-    server = _Server(_config(app, proxies), app.state.gate)
+    server = _Server(_config(app, proxies, head_seconds), app.state.gate)
     url = _url(host, listener)
     with closing(listener), _told_by(server, stop):
         log.info("receiver.started", url=url)
@@ -86,10 +89,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: Starlette, proxies: Sequence[str]) -> uvicorn.Config:
+def _config(app: Starlette, proxies: Sequence[str], head_seconds: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=connections(head_seconds),
         ws="none",
         lifespan="off",
         log_config=None,

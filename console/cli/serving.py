@@ -75,7 +75,7 @@ async def _receive(settings: Settings, table: RouteTable, host: str, port: int, 
         for finding in await queue.ready():
             log.warning("queue.not_ready", finding=finding)
         app = create_app(table.sources, queue, settings=settings)
-        await serve(app, host, port, ready, proxies=settings.trusted_proxies)
+        await serve(app, host, port, ready, proxies=settings.trusted_proxies, head_seconds=settings.receive_timeout)
 
 
 def _ready(out: Output, part: str) -> Callable[[str], None]:
