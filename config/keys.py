@@ -23,7 +23,10 @@ class Keys:
     | `<ns>:events`, `<ns>:deliveries` | zset | ids by time of birth, for lists |
     | `<ns>:dead` | zset | `<kind>:<id>` of what ended dead, by time of death |
     | `<ns>:run:<source>:<run>` | set | `<kind>:<id>` of everything about a run |
+    | `<ns>:since:<source>` | string | ms of a source's first start here: what finished before is not caught up |
+    | `<ns>:reconciled:<source>` | string | one worker has looked for unannounced runs, with a time to live |
     | `<ns>:queue` | zset | arq's queue of wake-ups |
+    | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
 
     namespace: str
@@ -48,6 +51,10 @@ class Keys:
     def queue(self) -> str:
         return f"{self.namespace}:queue"
 
+    @property
+    def workers(self) -> str:
+        return f"{self.namespace}:workers"
+
     def record(self, kind: RecordKind, record_id: str) -> str:
         return f"{self.namespace}:{kind}:{record_id}"
 
@@ -62,3 +69,9 @@ class Keys:
 
     def run(self, source: str, run_id: str) -> str:
         return f"{self.namespace}:run:{source}:{run_id}"
+
+    def since(self, source: str) -> str:
+        return f"{self.namespace}:since:{source}"
+
+    def reconciled(self, source: str) -> str:
+        return f"{self.namespace}:reconciled:{source}"

@@ -62,6 +62,8 @@ def _below(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
         yield words, command
         return
     for name, one in command.commands.items():
+        if one.hidden and hasattr(one, "commands"):
+            continue  # another name of a group
         yield from _below([*words, name], one)
 
 

@@ -124,6 +124,8 @@ def hold(after: After, events: Sequence[EventRecord], deliveries: Sequence[Deliv
     for event in events:
         if event.state is EventState.DEAD:
             raise Keep(Reason.NOT_DELIVERED, "an announcement of the run is a dead letter")
+        if event.state is EventState.DROPPED:
+            raise Keep(Reason.NOT_DELIVERED, "an announcement of the run was dropped")
         if not event.state.final:
             raise Open(f"an announcement of the run is {event.state}")
 

@@ -18,6 +18,7 @@ from config.contracts.source import Source
 from config.route import Retry, Route, SinkSpec, Target
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
+from workers.ledger.lives import Range, ranges, under_way_before
 from workers.ledger.records import DeliveryRecord, EventRecord, Lease
 from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt
 from workers.pipeline import Work, ship
@@ -105,7 +106,7 @@ class Turn:
             raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
         route, target, spec = await self._restore()
         self.retry = target.retry
-        starts = await self._starts()
+        rows = await self._rows()
         async with _connected(spec, runtime) as sink:
             await ship(
                 Work(
@@ -116,7 +117,7 @@ class Turn:
                     target=target,
                     sink=sink,
                     scope=_scope(source, event, event.run, delivery),
-                    starts={} if spec.module.WHOLE else starts,
+                    rows={} if spec.module.WHOLE else rows,
                     progress=self.progress,
                     budget=runtime.budget,
                     unsure=self.record.broken_off,
@@ -135,14 +136,13 @@ class Turn:
         target = next(one for one in restored.route.to if one.name == self.delivery.target)
         return restored.route, target, restored.sinks[target.sink]
 
-    async def _starts(self) -> dict[str, int]:
-        """Datasets only grow: a run that finished again sends what was added since; one object is written whole, after
-        the one it replaces. Raises NotYet while the delivery of an earlier life is under way."""
-        earlier = await self.runtime.ledger.earlier(self.delivery)
-        if any(not one.state.final for one in earlier):
+    async def _rows(self) -> dict[str, Range]:
+        """The rows of each stream that are this delivery's. One object is written whole, after the one it replaces:
+        raises NotYet while the delivery of an earlier life is under way."""
+        others = await self.runtime.ledger.beside(self.delivery)
+        if under_way_before(self.delivery, others):
             raise NotYet(Reason.SUPERSEDED, "an earlier finish of this run is being delivered", wait=BEHIND)
-        rows = [row for one in earlier for row in one.checkpoint.receipts if row.stream.startswith("items:")]
-        return {row.stream: row.from_offset + row.read for row in rows}
+        return ranges(self.delivery, others)
 
     async def _finish(self) -> str:
         at = self.progress.at

@@ -1,8 +1,11 @@
 """What a worker counts, in Prometheus' terms."""
 
-from prometheus_client import Counter, Histogram
+from collections.abc import Set as AbstractSet
+
+from prometheus_client import Counter, Gauge, Histogram
 
 from config.contracts.delivery import Receipt
+from workers.ledger.standing import Place, Standing
 
 PLANS = Counter("runrelay_plans_total", "Planning attempts by how they ended.", ["source", "outcome"])
 DELIVERIES = Counter(
@@ -14,9 +17,68 @@ AFTERS = Counter(
 ITEMS = Counter(
     "runrelay_items_total", "Source rows of finished deliveries, by what became of them.", ["route", "target", "kind"]
 )
+RECONCILE_FOUND = Counter(
+    "runrelay_reconcile_found_total", "Finished runs that routes want and whose webhook never came.", ["source"]
+)
 SLICE_SECONDS = Histogram("runrelay_slice_seconds", "How long deliveries hold their slot.")
+
+#: How the whole ledger stands, the same in every worker: `max` of them, never their sum.
+INBOX_OLDEST = Gauge("runrelay_inbox_oldest_seconds", "Age of the oldest event that is not planned yet.")
+DUE_OLDEST = Gauge("runrelay_due_oldest_seconds", "Age of the oldest delivery that is not final.", ["target"])
+DEAD_LETTERS = Gauge(
+    "runrelay_dead_letters", "Dead letters by reason; `older` are those beyond the newest 250.", ["reason"]
+)
+PAUSED = Gauge("runrelay_paused", "Whether it refused our credentials and data waits for a person.", ["kind", "name"])
+LAST_DELIVERY = Gauge(
+    "runrelay_last_delivery_timestamp_seconds", "When a delivery of the route last came to its end.", ["route"]
+)
+REDIS_USED = Gauge("runrelay_redis_used_ratio", "Memory Redis uses, of what it may use.")
+SLOTS_WANTED = Gauge("runrelay_slots_wanted", "Wake-ups that wait for a worker's slot or hold one.")
+LOOKED = Gauge("runrelay_ledger_looked_timestamp_seconds", "When the ledger was last looked at for these figures.")
+
+#: Target and route of deliveries that were planned with another file: names of it would pile up in Prometheus.
+OTHER = "other"
 
 
 def count_receipt(row: Receipt) -> None:
     for kind in ("read", "filtered", "rejected", "delivered"):
         ITEMS.labels(row.route, row.target, kind).inc(getattr(row, kind))
+
+
+def show(standing: Standing, places: AbstractSet[Place]) -> None:
+    """Set every figure of the ledger. `places`: where the routes of the file lead; the only names that are shown."""
+    _show_ages(standing, places)
+    DEAD_LETTERS.clear()
+    for letters in standing.letters:
+        DEAD_LETTERS.labels(letters.reason).set(letters.number)
+    DEAD_LETTERS.labels("older").set(standing.dead - sum(letters.number for letters in standing.letters))
+    PAUSED.clear()
+    for paused in standing.paused:
+        PAUSED.labels(paused.kind, paused.name).set(1)
+    _show_ends(standing, {place.route for place in places})
+    if standing.memory:
+        REDIS_USED.set(standing.memory.ratio)
+    SLOTS_WANTED.set(standing.wanted)
+    LOOKED.set(standing.at / 1000)
+
+
+def _show_ages(standing: Standing, places: AbstractSet[Place]) -> None:
+    born = standing.at if standing.oldest_event is None else standing.oldest_event
+    INBOX_OLDEST.set((standing.at - born) / 1000)
+    ages = {"/".join(place): 0.0 for place in places}
+    for place, birth in standing.oldest.items():
+        name = "/".join(place) if place in places else OTHER
+        ages[name] = max(ages.get(name, 0.0), (standing.at - birth) / 1000)
+    DUE_OLDEST.clear()
+    for name, age in ages.items():
+        DUE_OLDEST.labels(name).set(age)
+
+
+def _show_ends(standing: Standing, routes: AbstractSet[str]) -> None:
+    """A route whose last delivery is no longer among the newest keeps what was seen before."""
+    ends: dict[str, int] = {}
+    for route, ended in standing.delivered.items():
+        name = route if route in routes else OTHER
+        ends[name] = max(ends.get(name, 0), ended)
+    for name, ended in ends.items():
+        LAST_DELIVERY.labels(name).set(ended / 1000)

@@ -20,6 +20,7 @@ from workers.fetch.budget import Budget
 from workers.fetch.documents import capped, counted_keys, keys, log_document, run_document, wanted
 from workers.fetch.reader import DatasetReader
 from workers.fetch.requests import RequestReader
+from workers.ledger.lives import Range
 from workers.progress import Progress
 from workers.routing.clean import clean
 
@@ -34,7 +35,7 @@ class Work:
 
     Attributes:
         scope: the names templates may use.
-        starts: stream → first row to send, where an earlier life of the run was delivered to this target.
+        rows: stream → the rows to send, where they are not simply all.
         unsure: whether the turn before this one broke off.
     """
 
@@ -45,7 +46,7 @@ class Work:
     target: Target
     sink: Sink
     scope: Mapping[str, Any]
-    starts: Mapping[str, int]
+    rows: Mapping[str, Range]
     progress: Progress
     budget: Budget
     unsure: bool = False
@@ -64,7 +65,7 @@ async def ship(work: Work) -> None:
 async def _ship_stream(work: Work, stream: str) -> None:
     progress = work.progress
     if not progress.begun:
-        progress.begin(stream, work.starts.get(stream, 0))
+        progress.begin(stream, *work.rows.get(stream, Range()))
     scope = {**work.scope, "dataset": stream.partition(":")[2]}
     shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options, work.unsure)
     async with work.sink.open(shipment, progress.at.position) as writer:

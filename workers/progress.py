@@ -59,8 +59,8 @@ class Progress:
         """Whether the stream under way has a row already."""
         return len(self.at.receipts) > self.at.stream
 
-    def begin(self, stream: str, offset: int) -> None:
-        """Open the row of the next stream."""
+    def begin(self, stream: str, offset: int, end: int | None = None) -> None:
+        """Open the row of the next stream. `end`: one past its last row, if that was settled by an older delivery."""
         row = Receipt(
             route=self.delivery.route,
             target=self.delivery.target,
@@ -69,6 +69,8 @@ class Progress:
             from_offset=offset,
         )
         self._move(receipts=(*self.at.receipts, row), offset=offset)
+        if end is not None:
+            self._move(end=end, expected=end)
 
     async def restart(self, why: WorkError) -> None:
         """Begin the stream again, from its first row. Raises `why` when that has been of no use RESTARTS times."""

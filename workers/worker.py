@@ -19,10 +19,12 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import Keys
-from config.queue import pack_job, unpack_job
+from config.queue import RunQueue, pack_job, unpack_job
 from config.routes import RouteTable
 from config.settings import Settings
 from workers.after import delete_after
+from workers.care.lookout import look_forever
+from workers.care.reconciler import reconcile_forever
 from workers.care.sweeper import sweep_forever
 from workers.delivering import deliver
 from workers.fetch.api import HttpApi, open_session
@@ -67,8 +69,11 @@ async def run_worker(
         if ready:
             ready(url)
         log.info("worker.started", routes=len(table.routes), sources=list(table.sources), health=url)
+        inbox = RunQueue(pool, runtime.ledger.keys, durability=settings.durability)
         async with asyncio.TaskGroup() as group:
+            group.create_task(reconcile_forever(runtime, inbox))
             group.create_task(sweep_forever(runtime.ledger))
+            group.create_task(look_forever(runtime.ledger, table))
             group.create_task(_supervise(runtime, pool))
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 
 class EventState(StrEnum):
-    """accepted → planning → planned | unmatched | superseded | dead"""
+    """accepted → planning → planned | unmatched | superseded | dead; a person may make `dead` `dropped`"""
 
     ACCEPTED = "accepted"
     PLANNING = "planning"
@@ -15,10 +15,11 @@ class EventState(StrEnum):
     UNMATCHED = "unmatched"
     SUPERSEDED = "superseded"
     DEAD = "dead"
+    DROPPED = "dropped"
 
     @property
     def final(self) -> bool:
-        return self in {self.PLANNED, self.UNMATCHED, self.SUPERSEDED, self.DEAD}
+        return self in {self.PLANNED, self.UNMATCHED, self.SUPERSEDED, self.DEAD, self.DROPPED}
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ A source is one module or package, `config/sources/<type>`, with `Config` (a pyd
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from config.contracts.document import Document
 from config.contracts.errors import WorkError
@@ -210,6 +210,21 @@ class Settle:
     timeout: float = 90.0
 
 
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """When to look for finished runs that nobody announced.
+
+    Attributes:
+        every: seconds between two looks.
+        lookback: seconds; only runs that started and finished since then are looked for.
+        announced: whether webhooks are expected too, so that a run that is found means that they are broken.
+    """
+
+    every: float = 15 * 60.0
+    lookback: float = 3 * 86400.0
+    announced: bool = True
+
+
 class Source(Protocol):
     """One account of one platform."""
 
@@ -291,4 +306,17 @@ class Source(Protocol):
     # what people see
     def describe(self, run: Run, /) -> Mapping[str, Any]:
         """The names templates may use for a run: at least `run`, `actor`, `task`."""
+        ...
+
+
+@runtime_checkable
+class Listing(Source, Protocol):
+    """A source whose platform lists runs, so that those are found that nobody announced."""
+
+    #: None: nobody looks
+    reconcile: Reconcile | None
+
+    def ended_runs(self, api: Api, /, *, started_after: float) -> AsyncIterator[Run]:
+        """The token's own runs that have ended, each at least with `id`, `status`, `life` and `finished`; the newest
+        start first. `started_after`: Unix seconds."""
         ...

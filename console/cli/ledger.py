@@ -32,31 +32,31 @@ def add_to(app: typer.Typer) -> None:
 
 def runs(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest finished runs we heard of, and what became of each."""
-    found = _ask(config, lambda ledger: _newest(ledger, limit))
+    found = ask_ledger(config, lambda ledger: _newest(ledger, limit))
     out = Output(json)
     for event, planned, after in found:
         states = dict(Counter(one.state.value for one in planned))
         out.fact(**event_facts(event), deliveries=states, after=after_facts(after) if after else None)
-    table = _table("when", "source", "run", "status", "state", "deliveries", "id", "reason")
+    table = table_of("when", "source", "run", "status", "state", "deliveries", "id", "reason")
     for event, planned, after in found:
         status = event.run.status if event.run else ""
         summary = _summary(planned) + (f"; {_deleting(after)}" if after else "")
         words = (event.source, event.run_id, status, event.state, summary, event.id[:SHORT], event.reason)
-        table.add_row(_when(event.at), *(plain(word) for word in words))
+        table.add_row(when_of(event.at), *(plain(word) for word in words))
     out.show(table if found else "no run has been heard of yet")
 
 
 def deliveries(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest deliveries: where to, how far, and why they wait or ended."""
-    found = _ask(config, lambda ledger: ledger.newest_deliveries(limit))
+    found = ask_ledger(config, lambda ledger: ledger.newest_deliveries(limit))
     out = Output(json)
     for one in found:
         out.fact(**delivery_facts(one))
-    table = _table("when", "target", "run", "state", "delivered", "tries", "id", "reason")
+    table = table_of("when", "target", "run", "state", "delivered", "tries", "id", "reason")
     for one in found:
         place = one.delivery
         words = (f"{place.route}/{place.target}", place.run_id, one.state, f"{_delivered(one):,}")
-        table.add_row(_when(one.at), *map(plain, words), *map(plain, (one.attempt, place.id[:SHORT], one.reason)))
+        table.add_row(when_of(one.at), *map(plain, words), *map(plain, (one.attempt, place.id[:SHORT], one.reason)))
     out.show(table if found else "nothing has been planned yet")
 
 
@@ -66,7 +66,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell everything known of one event, delivery or run, receipts included."""
-    found = _ask(config, lambda ledger: find(ledger, id))
+    found = ask_ledger(config, lambda ledger: find(ledger, id))
     out = Output(json)
     for event in found.events:
         out.fact(**event_facts(event), deliveries=list(event.deliveries))
@@ -133,25 +133,25 @@ def after_facts(after: AfterRecord) -> dict[str, Any]:
 
 def _tell(out: Output, found: Found) -> None:
     for event in found.events:
-        _facts(out, f"event {event.id}", event_facts(event), skip=("event",))
+        tell_facts(out, f"event {event.id}", event_facts(event), skip=("event",))
     for one in found.deliveries:
-        _facts(out, f"delivery {one.delivery.id}", delivery_facts(one), skip=("delivery", "receipts"))
+        tell_facts(out, f"delivery {one.delivery.id}", delivery_facts(one), skip=("delivery", "receipts"))
     for after in found.afters:
         facts = after_facts(after) | {"delete": ", ".join(after.after.delete)}
-        _facts(out, f"after {after.after.id}", facts, skip=())
+        tell_facts(out, f"after {after.after.id}", facts, skip=())
     rows = [row for one in found.deliveries for row in one.checkpoint.receipts]
     if rows:
         out.show(receipt_table(rows, out.out.width))
 
 
-def _facts(out: Output, title: str, facts: dict[str, Any], skip: Sequence[str]) -> None:
+def tell_facts(out: Output, title: str, facts: dict[str, Any], skip: Sequence[str]) -> None:
     out.tell(title)
     for name, value in facts.items():
         if name not in skip and value not in {None, ""}:
             out.tell(f"  {name:<10} {plain(value, 1000).plain}")
 
 
-def _ask(config: Path | None, question: Callable[[Ledger], Awaitable[T]]) -> T:
+def ask_ledger(config: Path | None, question: Callable[[Ledger], Awaitable[T]]) -> T:
     settings = nearby(open_settings(config))
 
     async def ask() -> T:
@@ -169,7 +169,7 @@ async def _newest(ledger: Ledger, most: int) -> list[tuple[EventRecord, list[Del
     return found
 
 
-def _table(*names: str) -> Table:
+def table_of(*names: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(name, justify="right" if name in {"delivered", "tries"} else "left")
@@ -193,6 +193,6 @@ def _iso(ms: int) -> str | None:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds") if ms else None
 
 
-def _when(ms: int) -> str:
+def when_of(ms: int) -> str:
     """Here, to the second."""
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%m-%d %H:%M:%S")

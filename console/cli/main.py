@@ -14,7 +14,24 @@ from typer.exceptions import TyperException
 
 from config.contracts.errors import ConfigInvalid
 from console import VERSION
-from console.cli import actors, beginning, checking, demo, emulator, ledger, output, platform, serving, up, webhooks
+from console.cli import (
+    actors,
+    beginning,
+    checking,
+    demo,
+    doctor,
+    emulator,
+    ledger,
+    letters,
+    output,
+    platform,
+    reconciling,
+    replaying,
+    serving,
+    status,
+    up,
+    webhooks,
+)
 from console.cli.verdict import FAILED, INTERRUPTED, explain
 
 BAD_CONFIG = 78
@@ -42,7 +59,23 @@ def _runrelay(
     pass
 
 
-for group in (beginning, checking, actors, platform, webhooks, up, demo, serving, emulator, ledger):
+for group in (
+    beginning,
+    checking,
+    actors,
+    platform,
+    webhooks,
+    up,
+    demo,
+    serving,
+    emulator,
+    ledger,
+    status,
+    doctor,
+    letters,
+    replaying,
+    reconciling,
+):
     group.add_to(app)
 
 

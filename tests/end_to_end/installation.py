@@ -93,8 +93,10 @@ async def installation(
     scenario: Scenario | None = None,
     item_count_lag: float = 0.0,
     quiet: str = "1s",
+    reconcile: str = "",
 ) -> AsyncIterator[Installation]:
-    """Everything up, on free ports. `routes`: the YAML below `sources:`; `{folder}` in it is the test's folder."""
+    """Everything up, on free ports. `routes`: the YAML below `sources:`; `{folder}` in it is the test's folder.
+    `reconcile`: that option of the source; without it nobody looks."""
     scenario = scenario or Scenario()
     emulator = EmulatorSettings(
         data=folder / "platform",
@@ -114,6 +116,7 @@ sources:
     webhook: {{secrets: [{SECRET}]}}
     settle: {{quiet: {quiet}}}
 """
+        source += f"    reconcile: {reconcile}\n" if reconcile else ""
         file = folder / "runrelay.yaml"
         file.write_text(source + routes.replace("{folder}", str(folder)))
         table = load(file, {})

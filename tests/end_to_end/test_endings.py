@@ -161,6 +161,6 @@ async def test_each_life_begins_where_the_one_before_it_ended(
     record = DeliveryRecord(delivery=third, state=DeliveryState.RUNNING, checkpoint=Checkpoint(), at=0)
     turn = Turn(Runtime(settings=settings, table=table, ledger=ledger, apis={}), Lease("dl", third.id, 1), record)
     with pytest.raises(NotYet):
-        await turn._starts()
+        await turn._rows()
     await kept(redis, second, DeliveryState.DELIVERED, rows=(10, 5))
-    assert await turn._starts() == {"items:default": 15}
+    assert await turn._rows() == {"items:default": (15, None)}

@@ -29,6 +29,8 @@ from workers.ledger.records import (
 #: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
 LEASE_MS = 30_000
 _SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep")
+#: What people do to records that have ended: see `workers.ledger.letters`.
+_BY_HAND = ("retry", "drop", "replay")
 
 
 class LeaseLost(RunrelayError):
@@ -42,13 +44,16 @@ class Ledger:
         self.redis = redis
         self.keys = keys
         self.lease_ms = lease_ms
-        self._scripts = {name: redis.register_script(script("workers", name, "states")) for name in _SCRIPTS}
+        texts = {name: script("workers", name, "states") for name in _SCRIPTS}
+        texts |= {name: script("workers", name, "states", "letters") for name in _BY_HAND}
+        self._scripts = {name: redis.register_script(text) for name, text in texts.items()}
 
-    async def _run(self, name: str, *args: str | int | bytes) -> Any:
+    async def run(self, name: str, *args: str | int | bytes) -> Any:
+        """The answer of one script of `workers/lua`."""
         return await self._scripts[name](args=[self.keys.namespace, *args])
 
     async def _owned(self, name: str, *args: str | int | bytes) -> None:
-        if await self._run(name, *args) != 1:
+        if await self.run(name, *args) != 1:
             raise LeaseLost(name)
 
     # leases
@@ -69,7 +74,7 @@ class Ledger:
         return taken and (taken[0], after_record(taken[1]))
 
     async def _take(self, kind: RecordKind, record_id: str, seq: int) -> tuple[Lease, Fields] | None:
-        answer = await self._run("take", kind, record_id, seq, self.lease_ms)
+        answer = await self.run("take", kind, record_id, seq, self.lease_ms)
         if answer[0] != b"taken":
             return None
         fields = dict(zip(answer[2::2], answer[3::2], strict=True))
@@ -136,7 +141,7 @@ class Ledger:
 
     async def sweep(self, most: int) -> int:
         """Wake somebody for what is overdue. Returns how many records that were."""
-        return int(await self._run("sweep", most))
+        return int(await self.run("sweep", most))
 
     # reading
 
@@ -189,17 +194,16 @@ class Ledger:
         _, deliveries = await self.of_run(source, run_id)
         return any(one.state.final for one in deliveries)
 
-    async def earlier(self, delivery: Delivery) -> list[DeliveryRecord]:
-        """Deliveries of earlier lives of the same run to the same target, oldest life first."""
+    async def beside(self, delivery: Delivery) -> list[DeliveryRecord]:
+        """The other deliveries of the same run to the same target, of all lives and generations, oldest life first."""
         _, deliveries = await self.of_run(delivery.source, delivery.run_id)
         same = [
             one
             for one in deliveries
             if (one.delivery.route, one.delivery.target) == (delivery.route, delivery.target)
-            and one.delivery.generation == delivery.generation
-            and one.delivery.life < delivery.life
+            and one.delivery.id != delivery.id
         ]
-        return sorted(same, key=lambda one: one.delivery.life)
+        return sorted(same, key=lambda one: (one.delivery.life, one.delivery.generation))
 
     async def now(self) -> int:
         """Redis' clock, in ms."""

@@ -60,13 +60,28 @@ class SettleOptions(Options):
     timeout: Duration = Field(90.0, description="Longest wait for the counts in one attempt.")
 
 
+class ReconcileOptions(Options):
+    """Finished runs that no webhook announced are looked for, too."""
+
+    every: Duration = Field(15 * 60.0, ge=1, description="Time between two looks.")
+    lookback: Duration = Field(
+        3 * 86400.0,
+        ge=60,
+        le=30 * 86400,
+        description="How far back runs may have started; none that finished before this source's first start is taken.",
+    )
+
+
 class Config(Options):
     """One Apify account."""
 
     token: Annotated[SecretStr, AfterValidator(_not_empty)] = Field(
         description="API token; it only ever travels to the API's own host."
     )
-    webhook: Webhook | None = Field(None, description="How webhooks are recognised.")
+    webhook: Webhook | None = Field(
+        None, description="How webhooks are recognised. Without it none comes in; `reconcile` finds runs all the same."
+    )
+    reconcile: ReconcileOptions | None = Field(None, description="Look for runs that no webhook announced.")
     api_url: HttpUrl = Field(
         HttpUrl("https://api.apify.com"), description="The platform's base URL, without `/v2`; an emulator's, say."
     )

@@ -1,6 +1,7 @@
 """Runs, one by one and in lists: looking, waiting, changing, deleting (API reference, "Actor runs")."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from config.contracts.source import Answer, Api
@@ -8,6 +9,7 @@ from config.sources.apify import lists
 from config.sources.apify.answers import SMALL, RunFields, data, shaped
 from config.sources.apify.paths import program_path, segment
 from config.sources.apify.starting import RunOptions
+from config.sources.apify.telling import TERMINAL
 
 #: A run as the platform describes it.
 Fields = dict[str, Any]
@@ -52,6 +54,15 @@ def listed(
     filters = {"status": ",".join(status), "startedAfter": started_after, "startedBefore": started_before}
     said: dict[str, str | int] = {name: value for name, value in filters.items() if value}
     return lists.listed(api, path, {**said, "desc": "true" if desc else "false"}, page=page)
+
+
+def ended(api: Api, started_after: float) -> AsyncIterator[Fields]:
+    """Get list of runs: those of the account that have ended, in short form, the newest start first.
+
+    started_after: Unix seconds.
+    """
+    moment = datetime.fromtimestamp(started_after, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return listed(api, status=sorted(TERMINAL), started_after=moment)
 
 
 async def abort(api: Api, run_id: str, *, gracefully: bool = False) -> Fields:

@@ -1,7 +1,7 @@
 """One Apify account: both halves of its dialect. Asks through the `Api` it is given, never by itself."""
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ from config.contracts.document import Document
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Requests, Settle
+from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Reconcile, Requests, Settle
 from config.sources.apify import door, limits, logs, naming, runs, storages, telling
 from config.sources.apify.answers import SMALL, Identified, RunFields, data, shaped
 from config.sources.apify.options import Config, Webhook
@@ -55,6 +55,7 @@ class ApifySource:
         )
         self.settle = Settle(quiet=config.settle.quiet, timeout=config.settle.timeout)
         self.accounts = config.accounts
+        self.reconcile = _reconcile(config)
         self._webhook = config.webhook or Webhook.model_construct(secrets=())
         self._addresses = Addresses(_networks(self._webhook.allow_ips))
         self._secrets = StaticSecrets([secret.get_secret_value() for secret in self._webhook.secrets])
@@ -83,6 +84,11 @@ class ApifySource:
 
     async def run(self, api: Api, run_id: str, /) -> Run:
         return self.told(await runs.get(api, run_id))
+
+    async def ended_runs(self, api: Api, /, *, started_after: float) -> AsyncIterator[Run]:
+        """Get list of runs, which knows when runs started, not when they ended. Runs come in short form."""
+        async for fields in runs.ended(api, started_after):
+            yield self.told(fields)
 
     def told(self, fields: dict[str, Any]) -> Run:
         """A run object of the API, in our words. Raises Transient if it is none."""
@@ -140,6 +146,12 @@ class ApifySource:
 
     def describe(self, run: Run, /) -> Mapping[str, Any]:
         return telling.described(run)
+
+
+def _reconcile(config: Config) -> Reconcile | None:
+    if asked := config.reconcile:
+        return Reconcile(every=asked.every, lookback=asked.lookback, announced=config.webhook is not None)
+    return None
 
 
 def _networks(allowed: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -370,18 +370,18 @@ async def test_a_run_counts_as_delivered_once_one_delivery_has_ended(books: Book
     assert await books.ledger.finished_delivery("apify", "run1") is True
 
 
-async def test_earlier_are_the_same_targets_deliveries_of_earlier_lives(books: Books) -> None:
+async def test_beside_are_the_same_targets_other_deliveries_of_the_run(books: Books) -> None:
     lives = ["2026-01-30T07:00:00.000Z", "2026-01-31T07:00:00.000Z", "2026-02-01T07:00:00.000Z"]
     now = delivery(life=lives[1])
-    others = [
-        delivery("log", life=lives[0]),
-        delivery(life=lives[0], route="other"),
+    others = [delivery("log", life=lives[0]), delivery(life=lives[0], route="other")]
+    same = [
+        delivery(life=lives[0]),
         delivery(life=lives[0], generation=1),
+        delivery(life=LIFE),
         delivery(life=lives[2]),
     ]
-    older = [delivery(life=lives[0]), delivery(life=LIFE)]
-    await books.plan(now, *others, *older)
-    assert [one.delivery for one in await books.ledger.earlier(now)] == older
+    await books.plan(now, *others, *reversed(same))
+    assert [one.delivery for one in await books.ledger.beside(now)] == same
 
 
 async def test_bytes_that_are_no_text_do_not_hide_a_record(books: Books) -> None:

@@ -1,0 +1,88 @@
+"""`runrelay doctor`: what is not as it should be, and the cure."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+import typer
+
+from config.contracts.errors import ConfigInvalid
+from config.settings import Settings
+from config.sources.apify import ApifySource
+from console import examining
+from console.cli.options import Config, Json, example
+from console.cli.output import Output, plain
+from console.cli.verdict import explain
+from console.examining import Finding
+from console.opening import nearby, open_settings, open_table
+from console.signals import run
+
+#: Seconds one examination may take.
+LIMIT = 10.0
+Examination = tuple[str, Coroutine[Any, Any, list[Finding]]]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(epilog=example("runrelay doctor", "runrelay doctor --json | grep false"))(doctor)
+
+
+def doctor(config: Config = None, json: Json = False) -> None:
+    """Examine the installation: Redis, clocks, token, spool folder, public address, secrets and webhooks.
+
+    Each thing is looked at by itself, for ten seconds at most, and nothing is changed. Says what is wrong and what to
+    do about it. Exits with 1 if anything is.
+    """
+    settings, out = nearby(open_settings(config)), Output(json)
+    found = [*_file(settings), *run(_examined(settings))]
+    for one in found:
+        out.fact(check=one.check, ok=one.well, message=one.message, cure=one.cure)
+        out.tell(f"{'ok ' if one.well else 'BAD'} {plain(one.check).plain}: {plain(one.message, 1000).plain}")
+        if one.cure:
+            out.tell(f"      cure: {plain(one.cure, 1000).plain}")
+    raise typer.Exit(0 if all(one.well for one in found) else 1)
+
+
+def _file(settings: Settings) -> Iterator[Finding]:
+    try:
+        open_table(settings)
+        yield Finding("file", f"{settings.config} can be used")
+    except ConfigInvalid as invalid:
+        yield from (Finding("file", str(problem), "mend it: `runrelay check`") for problem in invalid.problems)
+
+
+async def _examined(settings: Settings) -> list[Finding]:
+    """All at once; in the order of the examinations."""
+    found = await asyncio.gather(*(_alone(name, asking) for name, asking in _examinations(settings)))
+    return [one for each in found for one in each]
+
+
+def _examinations(settings: Settings) -> Iterator[Examination]:
+    yield "redis", examining.redis_durability(settings)
+    yield "redis_clock", examining.redis_clock(settings)
+    yield "workers", examining.workers_alive(settings)
+    yield "spool", examining.spool(settings)
+    for source in _sources(settings):
+        yield f"{source.name}.token", examining.token(source)
+        yield f"{source.name}.address", examining.address(settings, source)
+        yield f"{source.name}.webhooks", examining.webhooks(settings, source)
+
+
+def _sources(settings: Settings) -> list[ApifySource]:
+    try:
+        return [each for each in open_table(settings).sources.values() if isinstance(each, ApifySource)]
+    except ConfigInvalid:
+        return []
+
+
+async def _alone(name: str, asking: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
+    """What goes wrong while asking is a finding as well; a bug of ours stays one."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            return await asking
+    except TimeoutError:
+        return [Finding(name, f"no answer within {LIMIT:.0f} s", "check the network between here and there")]
+    except Exception as error:
+        if (failure := explain(error)) is None:
+            raise
+        message, _, cure = failure.message.rpartition(": ")
+        return [Finding(name, message or failure.message, cure)]

@@ -1,0 +1,212 @@
+"""What `runrelay doctor` looks at. Each examination stands alone: it asks one thing, and says what it found."""
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from config.contracts.source import Api, Patience
+from config.durability import findings
+from config.settings import Settings
+from config.sources.apify import ApifySource, lasting
+from config.sources.apify.answers import SMALL, data
+from config.sources.apify.webhooks import AdHocWebhook
+from console.failures import CommandFailed
+from console.opening import open_ledger
+from console.registering import adoption
+from console.starting import base_of, door_of
+from workers.fetch.api import HttpApi, open_session
+from workers.ledger.standing import look
+
+#: Seconds two clocks may differ; `Date` headers have whole seconds, and answers take their time.
+SKEW = 5.0
+#: Share of its memory from which on Redis is too full.
+FULL = 0.7
+#: Webhooks of an account that are looked through, those among them looked into, and dispatches of each.
+MOST_WEBHOOKS, MOST_OURS, MOST_DISPATCHES = 1000, 20, 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one examination says. Without a cure all is well."""
+
+    check: str
+    message: str
+    cure: str = ""
+
+    @property
+    def well(self) -> bool:
+        return not self.cure
+
+
+class Account(msgspec.Struct):
+    """Get private user data (API reference, "Users")."""
+
+    id: str
+    username: str = ""
+
+
+async def redis_durability(settings: Settings) -> list[Finding]:
+    """Persistence, eviction, role, and whether there is room."""
+    name = "redis"
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        found = [_split(name, sentence) for sentence in await findings(ledger.redis, settings.durability)]
+        memory = (await look(ledger.redis, ledger.keys, 1)).memory
+    if memory and memory.ratio >= FULL:
+        message = f"{memory.ratio:.0%} of the memory of Redis is used; at its end every webhook is refused"
+        found.append(Finding(name, message, "raise maxmemory, or let more workers deliver what waits"))
+    return found or [Finding(name, f"it is as durable as RUNRELAY_DURABILITY={settings.durability} asks for")]
+
+
+def _split(name: str, sentence: str) -> Finding:
+    """`config.durability` says what is wrong, and behind the last semicolon what to do."""
+    message, _, cure = sentence.rpartition("; ")
+    return Finding(name, message or sentence, cure)
+
+
+async def workers_alive(settings: Settings) -> list[Finding]:
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        workers = (await look(ledger.redis, ledger.keys)).workers
+    if not workers:
+        return [Finding("workers", "none has signed on lately: nothing is delivered", "start `runrelay worker`")]
+    return [Finding("workers", f"at work: {', '.join(workers)}")]
+
+
+async def redis_clock(settings: Settings) -> list[Finding]:
+    async with _redis(settings) as redis:
+        before = time.time()
+        seconds, micros = await redis.time()
+        return [_skew("redis_clock", "Redis", int(seconds) + int(micros) / 1e6, before, time.time())]
+
+
+async def spool(settings: Settings) -> list[Finding]:
+    """Files under way lie there; a worker makes the folder if it can."""
+    folder = settings.spool_dir.absolute()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return [Finding("spool", f"{folder} can be written to")]
+    cure = f"give this user the right to write to {there}, or set RUNRELAY_SPOOL_DIR to a folder on a lasting disk"
+    return [Finding("spool", f"{folder} cannot be written to", cure)]
+
+
+async def address(settings: Settings, source: ApifySource) -> list[Finding]:
+    """Whether the platform could reach our door, and would be let in."""
+    name = f"{source.name}.address"
+    try:
+        return [Finding(name, f"webhooks go to {door_of(settings, source).request_url}")]
+    except CommandFailed as failed:
+        return [Finding(name, *_cured(failed, source))]
+
+
+def _cured(failed: CommandFailed, source: ApifySource) -> tuple[str, str]:
+    """What is wrong with the door, and what to do."""
+    if failed.kind == "secret_missing":
+        return failed.message, f"set webhook.secrets of the source {source.name}, to the value of a variable"
+    cure = "set RUNRELAY_PUBLIC_URL to the address the platform reaches the receiver at"
+    said = "RUNRELAY_PUBLIC_URL is not set, so no webhook can be made to point here"
+    return (said if failed.kind == "public_url_missing" else failed.message.partition(": ")[0]), cure
+
+
+async def token(source: ApifySource) -> list[Finding]:
+    """Whose our token is, and what time it is there."""
+    name = f"{source.name}.token"
+    async with _platform(source) as api:
+        before = time.time()
+        answer = await api.get("/users/me", most=SMALL)
+        account, after = data(answer, Account), time.time()
+    found = [Finding(name, f"it belongs to {account.username or account.id} ({account.id})")]
+    if source.accounts and account.id not in source.accounts:
+        message = f"it belongs to {account.id}, whose runs are not among `accounts`: {', '.join(source.accounts)}"
+        found = [Finding(name, message, "add the account to `accounts` of the source, or use a token of one of them")]
+    if date := answer.headers.get("date"):
+        there = parsedate_to_datetime(date).timestamp()
+        found.append(_skew(f"{source.name}.clock", "the platform", there, before, after))
+    return found
+
+
+async def webhooks(settings: Settings, source: ApifySource) -> list[Finding]:
+    """Persistent webhooks of the account that lead here: are they as they should be, and do they get through?"""
+    try:
+        name, ours, door = f"{source.name}.webhooks", f"{base_of(settings)}/", door_of(settings, source)
+    except CommandFailed:
+        return []  # what keeps them from us, `address` tells
+    found: list[Finding] = []
+    async with _platform(source) as api:
+        leading = [each async for each in _first(lasting.webhooks(api), MOST_WEBHOOKS) if _leads_to(each, ours)]
+        for each in leading[:MOST_OURS]:
+            found += [Finding(name, *said) async for said in _troubles(api, each["id"], door)]
+    count = len(leading)
+    said = "1 persistent webhook that leads" if count == 1 else f"{count} persistent webhooks that lead"
+    return found or [Finding(name, f"{said} here, and nothing against {'it' if count == 1 else 'them'}")]
+
+
+async def _troubles(api: Api, webhook_id: str, door: AdHocWebhook) -> AsyncIterator[tuple[str, str]]:
+    """What is wrong with a webhook, and what to do."""
+    adopt = f"runrelay webhooks adopt {webhook_id}"
+    webhook = await lasting.get(api, webhook_id)
+    if webhook.get("isEnabled") is False:
+        yield f"webhook {webhook_id} is switched off", "switch it on in the Console"
+    try:
+        if changes := adoption(webhook, door):
+            yield f"webhook {webhook_id} differs from what it should be in {', '.join(changes)}", adopt
+    except CommandFailed as failed:
+        yield failed.message, f"{adopt} --redirect"
+    newest = [each async for each in _first(lasting.dispatches(api, webhook_id), MOST_DISPATCHES)]
+    ended = [each["status"] for each in newest if each.get("status") in {"SUCCEEDED", "FAILED"}]
+    if ended[:1] == ["FAILED"]:
+        failures = [each for each in newest if each.get("status") == "FAILED"]
+        said = f"{len(failures)} of the last {len(newest)} dispatches of webhook {webhook_id} failed"
+        status = _last_status(await lasting.dispatch(api, failures[0]["id"]))
+        yield f"{said}, the newest with {status}", _cure_of(status, adopt)
+
+
+def _last_status(dispatch: Mapping[str, Any]) -> str:
+    calls = dispatch.get("calls") or [{}]
+    status = calls[-1].get("responseStatus")
+    return f"HTTP {status}" if status else "no answer"
+
+
+def _cure_of(status: str, adopt: str) -> str:
+    if status == "HTTP 401":
+        return f"make it bring our secret: {adopt}"
+    return "try the way with `runrelay webhooks send`, and see what the receiver logs"
+
+
+def _leads_to(webhook: Mapping[str, Any], ours: str) -> bool:
+    return str(webhook.get("requestUrl", "")).startswith(ours)
+
+
+def _skew(name: str, whose: str, there: float, before: float, after: float) -> Finding:
+    """Their time, asked for between two moments of ours (all in seconds)."""
+    off = max(before - there, there - after, 0.0)
+    if off <= SKEW:
+        return Finding(name, f"the clocks of this machine and of {whose} agree")
+    message = f"the clocks of this machine and of {whose} are {off:.0f} s apart"
+    return Finding(name, message, "let both follow a time server (NTP)")
+
+
+async def _first(things: AsyncIterator[dict[str, Any]], most: int) -> AsyncIterator[dict[str, Any]]:
+    async for each in things:
+        if most <= 0:
+            return
+        most -= 1
+        yield each
+
+
+@asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        yield ledger.redis
+
+
+@asynccontextmanager
+async def _platform(source: ApifySource) -> AsyncIterator[Api]:
+    """Asked once: an examination has little time, and what is refused now is a finding."""
+    async with open_session() as session:
+        yield HttpApi(session, replace(source.manners, patience=Patience(tries=1)))

@@ -1,0 +1,108 @@
+"""`runrelay status` on a real Valkey: one delivery waits paused, one is dead, one is delivered."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from config.contracts.delivery import DeliveryState
+from console.cli.main import main
+from tests.console.beside import write_file
+from tests.workers.ledger.books import Books, delivery
+from workers.ledger.standing import sign_on
+
+Captured = pytest.CaptureFixture[str]
+PAUSED, DEAD, GOOD = (delivery(target) for target in ("crm", "lake", "disk"))
+
+
+async def _fill(redis: Redis) -> None:
+    await redis.flushall()
+    books = Books(redis)
+    await books.accept(b"not planned yet")
+    await books.plan(PAUSED, DEAD, GOOD)
+    paused, dead = await books.ledger.take_delivery(PAUSED.id, 1), await books.ledger.take_delivery(DEAD.id, 1)
+    assert paused
+    assert dead
+    await books.ledger.hand_back(paused[0], "paused", 60, reason="token_refused", detail="HTTP 401")
+    await books.set("dl", PAUSED.id, at=await books.now() - 3 * 3600 * 1000)
+    await books.ledger.finish(dead[0], DeliveryState.DEAD, reason="path_escape")
+    await books.end(GOOD)
+    await sign_on(redis, books.keys, "here:1:ab", await books.now())
+
+
+def _redis(url: str, fill: bool) -> None:
+    async def go() -> None:
+        redis = Redis.from_url(url)
+        await (_fill(redis) if fill else redis.flushall())
+        await redis.aclose()
+
+    asyncio.run(go())
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(valkey_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REDIS_URL", valkey_server)
+    write_file(tmp_path, "http://127.0.0.1:9")
+    _redis(valkey_server, fill=True)
+    yield
+    _redis(valkey_server, fill=False)
+
+
+def told(capsys: Captured) -> dict[str, Any]:
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_scripts_get_everything_in_one_object(capsys: Captured) -> None:
+    assert main(["status", "--json"]) == 0
+    said = told(capsys)
+    assert (said["sources"], said["workers"], said["open"], said["dead"]) == (["apify"], ["here:1:ab"], 2, 1)
+    assert said["states"] == {"events": {"accepted": 1}, "deliveries": {"paused": 1}}
+    [paused], [dead], [oldest] = said["paused"], said["dead_by_reason"], said["oldest_deliveries"]
+    assert (paused["kind"], paused["name"], paused["reason"]) == ("target", "all/crm", "token_refused")
+    assert (dead["reason"], dead["number"], dead["example"]) == ("path_escape", 1, DEAD.id)
+    assert (oldest["route"], oldest["target"], oldest["age"] // 3600) == ("all", "crm", 3)
+    assert (list(said["last_delivery"]), said["slots_wanted"]) == (["all"], 1)
+    assert said["redis"]["findings"] == []
+    assert 0 < said["redis"]["used"] < said["redis"]["limit"]
+
+
+def test_people_get_one_screen(capsys: Captured) -> None:
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 24
+    for words in (
+        "sources        apify",
+        "workers        here:1:ab",
+        "open           2; 1 want a worker's slot now",
+        "  deliveries   1 paused",
+        "oldest         all/crm waits for 3 h",
+        "dead           1",
+    ):
+        assert words in lines
+    assert any(line.startswith("paused         target all/crm: token_refused, 1 wait") for line in lines)
+    assert any(line.strip().startswith("1 path_escape, the newest") for line in lines)
+
+
+def test_a_file_that_cannot_be_used_hides_nothing(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "runrelay.yaml").write_text("version: 7\n")
+    assert main(["status", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "runrelay check" in captured.err
+    assert json.loads(captured.out)["open"] == 2
+
+
+def test_nobody_at_work_is_said(valkey_server: str, capsys: Captured) -> None:
+    _redis(valkey_server, fill=False)
+    assert main(["status"]) == 0
+    assert "workers        none has signed on lately: nothing is delivered" in capsys.readouterr().out
+
+
+def test_without_redis_it_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    assert main(["status", "--json"]) == 1
+    assert told(capsys)["kind"] == "queue_unavailable"
