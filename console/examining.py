@@ -179,7 +179,8 @@ def _cure_of(status: str, adopt: str) -> str:
 
 
 def _leads_to(webhook: Mapping[str, Any], ours: str) -> bool:
-    return str(webhook.get("requestUrl", "")).startswith(ours)
+    """Whether it is a lasting one of ours; those of a single run end with it."""
+    return str(webhook.get("requestUrl", "")).startswith(ours) and not webhook.get("isAdHoc")
 
 
 def _skew(name: str, whose: str, there: float, before: float, after: float) -> Finding:

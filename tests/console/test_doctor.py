@@ -112,8 +112,9 @@ def test_a_webhook_that_is_not_as_it_should_be_is_found(platform: Scripted, caps
     dispatches = [
         {"id": f"d{n}", "status": "ACTIVE" if n == 0 else "FAILED" if n == 1 else "SUCCEEDED"} for n in range(25)
     ]
-    platform.says("?offset=0", {"data": {"items": [theirs, others]}})
-    platform.says("?offset=2", {"data": {"items": []}})
+    of_a_run = {**OURS, "id": "w3", "eventTypes": [], "isAdHoc": True}
+    platform.says("?offset=0", {"data": {"items": [theirs, others, of_a_run]}})
+    platform.says("?offset=3", {"data": {"items": []}})
     platform.says("/webhooks/w1", {"data": theirs})
     platform.says("/webhooks/w1/dispatches", {"data": {"items": dispatches}})
     platform.says("/webhook-dispatches/d1", {"data": {"id": "d1", "calls": [{"responseStatus": 401}]}})

@@ -5,7 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from aiohttp import ClientConnectorError
@@ -266,3 +266,12 @@ async def test_a_token_the_platform_repeats_goes_no_further() -> None:
             await asked.api.get("/x")
     assert caught.value.detail == "HTTP 404 record-not-found: no user has ***"
     assert TOKEN not in repr(caught.value)
+
+
+async def test_a_token_that_is_but_a_letter_leaves_the_words_alone() -> None:
+    body = json.dumps({"error": {"type": "record-not-found", "message": "no user has it"}}).encode()
+    async with client(http(404, body)) as asked:
+        asked.api = HttpApi(asked.api.session, replace(asked.api.manners, token="t"))
+        with pytest.raises(NotFound) as caught:
+            await asked.api.get("/x")
+    assert caught.value.detail == "HTTP 404 record-not-found: no user has it"
