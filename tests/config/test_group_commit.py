@@ -62,8 +62,8 @@ async def test_a_caller_alone_is_flushed_at_once() -> None:
 async def test_each_gets_its_own_answers_however_many_it_brought() -> None:
     store = Store()
     door = store.door()
-    answers = await asyncio.gather(door(["a", "b"]), door([]), door(["c"]), door(["d", "e", "f"]))
-    assert list(answers) == [["A", "B"], [], ["C"], ["D", "E", "F"]]
+    answers = await asyncio.gather(door(["a", "b"]), door(["c"]), door([]), door(["d", "e", "f"]))
+    assert list(answers) == [["A", "B"], ["C"], [], ["D", "E", "F"]]
     assert store.flushes == [["a", "b", "c", "d", "e", "f"]]
 
 

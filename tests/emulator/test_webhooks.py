@@ -244,3 +244,8 @@ async def test_what_a_headers_template_gave_is_not_told_when_it_comes_back(
     await runner.cleanup()
 
     assert [call.answer for call in told] == ["You sent ***, the key ***, the flag yes"]
+
+
+async def test_a_condition_that_names_nothing_is_refused(emulator: Emulator) -> None:
+    body = {"eventTypes": ["TEST"], "requestUrl": "http://127.0.0.1:9/hook", "condition": {"actorId": ""}}
+    assert (await emulator.post("/v2/webhooks", body)).error == (400, "invalid-input")
