@@ -26,6 +26,16 @@ class Keys:
     | `<ns>:since:<source>` | string | ms of a source's first start here: what finished before is not caught up |
     | `<ns>:reconciled:<source>` | string | one worker has looked for unannounced runs, with a time to live |
     | `<ns>:queue` | zset | arq's queue of wake-ups |
+    | `<ns>:lane:<lane>` | zset | `<kind>:<id>` of whoever holds a place in the lane, by the ms it lapses at |
+    | `<ns>:line:<line>` | zset | `<kind>:<id>` of whoever stands in line, by the ms it may go at |
+    | `<ns>:lines` | set | lines that somebody stands in |
+    | `<ns>:breadth` | string | places of each lane |
+    | `<ns>:circuit:<lane>` | hash | transient failures in a row; if it is open, since when, why, and the next probe |
+    | `<ns>:open` | set | lanes whose circuit is open |
+    | `<ns>:paused` | hash | `<kind>:<name>` of what a person holds → ms until when, 0 for no end |
+    | `<ns>:cfgs` | zset | sha of each route's document, by the ms a delivery was last planned with it |
+    | `<ns>:tidied` | string | a worker has its turn at forgetting, with a time to live |
+    | `<ns>:tidying` | hash | `dl`, `ev` → how far the pass over deliveries and events has come |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
 
@@ -52,11 +62,40 @@ class Keys:
         return f"{self.namespace}:queue"
 
     @property
+    def lines(self) -> str:
+        return f"{self.namespace}:lines"
+
+    @property
+    def breadth(self) -> str:
+        return f"{self.namespace}:breadth"
+
+    @property
+    def open(self) -> str:
+        return f"{self.namespace}:open"
+
+    @property
+    def paused(self) -> str:
+        return f"{self.namespace}:paused"
+
+    @property
+    def tidied(self) -> str:
+        return f"{self.namespace}:tidied"
+
+    @property
     def workers(self) -> str:
         return f"{self.namespace}:workers"
 
     def record(self, kind: RecordKind, record_id: str) -> str:
         return f"{self.namespace}:{kind}:{record_id}"
+
+    def line(self, name: str) -> str:
+        return f"{self.namespace}:line:{name}"
+
+    def lane(self, name: str) -> str:
+        return f"{self.namespace}:lane:{name}"
+
+    def circuit(self, lane: str) -> str:
+        return f"{self.namespace}:circuit:{lane}"
 
     def lease(self, record_id: str) -> str:
         return f"{self.namespace}:lease:{record_id}"

@@ -45,7 +45,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json` for machines, `console` for people, `auto` = console on a terminal."
     )
-    max_jobs: int = Field(20, ge=1, le=1000, description="Deliveries one worker process works on at the same time.")
+    max_jobs: int = Field(
+        40,
+        ge=1,
+        le=1000,
+        description="What one worker process works on at the same time; a quarter of it at most for one target.",
+    )
     slice_seconds: float = Field(
         100.0,
         gt=0,
@@ -65,6 +70,11 @@ class Settings(BaseSettings):
         if self.slice_seconds >= self.job_timeout:
             raise ValueError("RUNRELAY_SLICE_SECONDS must be less than RUNRELAY_JOB_TIMEOUT: arq ends a job for good")
         return self
+
+    @property
+    def places(self) -> int:
+        """How many of a worker's slots one target may hold, and one source with what is to be planned."""
+        return max(1, self.max_jobs // 4)
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ from config.contracts.reasons import Reason
 from config.route import Retry
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
-from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord, Lease
+from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord, Lease, Signal
 from workers.metrics import AFTERS
 from workers.runtime import Runtime
-from workers.verdicts import Again, decide
+from workers.verdicts import Again, check_poison, decide, signal_of
 
 log = structlog.get_logger("runrelay.worker")
 
@@ -42,9 +42,10 @@ class Open(RunrelayError):
     """Something of the run is still under way: look again later."""
 
 
-async def delete_after(runtime: Runtime, after_id: str, seq: int) -> None:
-    """Give one after record its turn, if this wake-up is its newest. Never raises for what can happen to it."""
-    taken = await runtime.ledger.take_after(after_id, seq)
+async def delete_after(runtime: Runtime, after_id: str, seq: int, alone: bool = False) -> None:
+    """Give one after record its turn, if this wake-up is its newest. Never raises for what can happen to it, but
+    Suspect unless `alone` if it must be (see `Company`)."""
+    taken = await runtime.ledger.take_after(after_id, seq, alone=alone)
     if taken is None:
         return
     lease, record = taken
@@ -69,6 +70,7 @@ async def delete_after(runtime: Runtime, after_id: str, seq: int) -> None:
 async def _turn(runtime: Runtime, lease: Lease, record: AfterRecord) -> tuple[str, dict[str, object]]:
     """Returns the word for how it ended, and what the log says of it."""
     try:
+        check_poison(record.lonely)
         await _delete(runtime, record.after)
     except Open as error:
         return await _wait(runtime, lease, record, str(error))
@@ -141,7 +143,7 @@ async def _wait(runtime: Runtime, lease: Lease, record: AfterRecord, detail: str
     age = (await runtime.ledger.now() - record.at) / 1000
     wait = min(max(SOONEST, age / 4), LATEST)
     said = {"reason": Reason.NOT_DELIVERED.value, "detail": detail}
-    await runtime.ledger.hand_back(lease, AfterState.WAITING.value, wait=wait, **said)
+    await runtime.ledger.hand_back(lease, AfterState.WAITING.value, wait, Signal.NOTHING, **said)
     return "again", {**said, "wait": round(wait, 1)}
 
 
@@ -161,6 +163,7 @@ async def _settle(
         lease,
         state.value,
         wait=verdict.wait,
+        signal=signal_of(error),
         attempt=verdict.attempt,
         trouble=0 if verdict.paused else trouble,
         **said,

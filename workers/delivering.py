@@ -19,12 +19,12 @@ from config.route import Retry, Route, SinkSpec, Target
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.lives import Range, ranges, under_way_before
-from workers.ledger.records import DeliveryRecord, EventRecord, Lease
+from workers.ledger.records import DeliveryRecord, EventRecord, Lease, Signal
 from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt
 from workers.pipeline import Work, ship
 from workers.progress import Progress, Slice, SliceOver
 from workers.runtime import Runtime
-from workers.verdicts import Again, decide, until_settled, waited_out
+from workers.verdicts import Again, check_poison, decide, signal_of, until_settled, waited_out
 
 log = structlog.get_logger("runrelay.worker")
 
@@ -34,21 +34,19 @@ BEHIND = 5.0
 GRACE = 4
 
 
-async def deliver(runtime: Runtime, delivery_id: str, seq: int) -> None:
-    """Give one delivery its turn, if this wake-up is its newest. Never raises for what can happen to a delivery."""
-    taken = await runtime.ledger.take_delivery(delivery_id, seq)
+async def deliver(runtime: Runtime, delivery_id: str, seq: int, alone: bool = False) -> None:
+    """Give one delivery its turn, if this wake-up is its newest. Never raises for what can happen to a delivery, but
+    Suspect unless `alone` if it must be (see `Company`)."""
+    taken = await runtime.ledger.take_delivery(delivery_id, seq, alone=alone)
     if taken is None:
         return
     turn = Turn(runtime, *taken)
     began = time.perf_counter()
-    runtime.turns += 1
     try:
         async with holding(runtime.ledger, turn.lease):
             outcome = await turn.run()
     except LeaseLost:
         outcome = "lease_lost"
-    finally:
-        runtime.turns -= 1
     seconds = time.perf_counter() - began
     SLICE_SECONDS.observe(seconds)
     turn.report(outcome, seconds)
@@ -62,17 +60,18 @@ class Turn:
         self.delivery: Delivery = record.delivery
         self.retry = Retry()
         self.facts: dict[str, object] = {}
-        turn = Slice(runtime.settings.slice_seconds, lambda: runtime.stopping, lambda: runtime.crowded)
+        turn = Slice(runtime.settings.slice_seconds, lambda: runtime.yielding, lambda: runtime.crowded)
         self.progress = Progress(runtime.ledger, lease, record.delivery, record.checkpoint, turn)
 
     async def run(self) -> str:
         """Returns the word for how it ended."""
         try:
+            check_poison(self.record.lonely)
             await self._ship_in_time()
         except SliceOver:
             attempt, trouble = self._tries()
             await self.runtime.ledger.hand_back(
-                self.lease, DeliveryState.WAITING.value, attempt=attempt, trouble=trouble
+                self.lease, DeliveryState.WAITING.value, signal=Signal.GOOD, attempt=attempt, trouble=trouble
             )
             return "slice"
         except NotYet as error:
@@ -149,7 +148,14 @@ class Turn:
         state = DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
         attempt, trouble = self._tries()
         await self.runtime.ledger.finish(
-            self.lease, state, checkpoint=_pack(at), attempt=attempt, trouble=trouble, reason="", detail=""
+            self.lease,
+            state,
+            Signal.GOOD,
+            checkpoint=_pack(at),
+            attempt=attempt,
+            trouble=trouble,
+            reason="",
+            detail="",
         )
         for row in at.receipts:
             count_receipt(row)
@@ -177,22 +183,26 @@ class Turn:
         )
         said = {"reason": verdict.reason.value, "detail": verdict.detail}
         self.facts = {**said}
+        signal = signal_of(error)
         if not isinstance(verdict, Again):
             await ledger.finish(
-                self.lease, DeliveryState.DEAD, checkpoint=_pack(self.progress.at), attempt=attempt + 1, **said
+                self.lease, DeliveryState.DEAD, signal, checkpoint=_pack(self.progress.at), attempt=attempt + 1, **said
             )
             return DeliveryState.DEAD.value
-        self.facts |= {"wait": round(verdict.wait, 1), "attempt": verdict.attempt}
         if verdict.paused:
             trouble = 0
         elif verdict.attempt > attempt:
             trouble = trouble or now
+        # What tries for all that wait with it pays for none of it.
+        counted = attempt if self.record.probing and signal is Signal.FAULT else verdict.attempt
+        self.facts |= {"wait": round(verdict.wait, 1), "attempt": counted}
         state = DeliveryState.PAUSED if verdict.paused else DeliveryState.WAITING
         await ledger.hand_back(
             self.lease,
             state.value,
             wait=verdict.wait,
-            attempt=verdict.attempt,
+            signal=signal,
+            attempt=counted,
             trouble=trouble,
             checkpoint=_pack(self._kept(at or self.progress.at)),
             **said,

@@ -15,14 +15,15 @@ from workers.ledger.records import EventRecord, Lease
 from workers.metrics import PLANS
 from workers.planner import Plan, make_plan
 from workers.runtime import Runtime
-from workers.verdicts import Again, decide
+from workers.verdicts import Again, check_poison, decide, signal_of
 
 log = structlog.get_logger("runrelay.worker")
 
 
-async def plan_event(runtime: Runtime, event_id: str, seq: int) -> None:
-    """Plan one event, if this wake-up is its newest. Never raises for what can happen to an event."""
-    taken = await runtime.ledger.take_event(event_id, seq)
+async def plan_event(runtime: Runtime, event_id: str, seq: int, alone: bool = False) -> None:
+    """Plan one event, if this wake-up is its newest. Never raises for what can happen to an event, but Suspect unless
+    `alone` if it must be (see `Company`)."""
+    taken = await runtime.ledger.take_event(event_id, seq, alone=alone)
     if taken is None:
         return
     lease, event = taken
@@ -47,6 +48,7 @@ async def plan_event(runtime: Runtime, event_id: str, seq: int) -> None:
 
 async def _plan(runtime: Runtime, lease: Lease, event: EventRecord) -> tuple[str, dict[str, object]]:
     try:
+        check_poison(event.lonely)
         source, api = runtime.source(event.source)
         plan = await make_plan(event, source, api, runtime.table, runtime.names, runtime.ledger)
     except WorkError as error:
@@ -60,14 +62,13 @@ async def _plan(runtime: Runtime, lease: Lease, event: EventRecord) -> tuple[str
 
 
 async def _keep(runtime: Runtime, lease: Lease, plan: Plan) -> tuple[str, dict[str, object]]:
-    reason = Reason.NO_ROUTE if plan.state is EventState.UNMATCHED else ""
     await runtime.ledger.plan(
         lease,
         plan.state,
         run=plan.run,
         deliveries=plan.deliveries,
         documents=plan.documents,
-        reason=reason,
+        reason=plan.reason,
         after=plan.after,
     )
     targets = [f"{one.route}/{one.target}" for one in plan.deliveries]
@@ -88,6 +89,7 @@ async def _settle(
             lease,
             EventState.ACCEPTED.value,
             wait=verdict.wait,
+            signal=signal_of(error),
             attempt=verdict.attempt,
             trouble=0 if verdict.paused else event.trouble or now,
             reason=verdict.reason.value,

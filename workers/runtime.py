@@ -10,6 +10,7 @@ from config.contracts.sink import Surroundings
 from config.contracts.source import Api, Source
 from config.routes import RouteTable
 from config.settings import Settings
+from workers.company import Company
 from workers.fetch.budget import Budget
 from workers.ledger.ledger import Ledger
 from workers.names import Names
@@ -22,7 +23,7 @@ class Runtime:
     Attributes:
         apis: by name of the source.
         budget: what all readers of the process share.
-        turns: how many deliveries have their turn now.
+        company: what has its turn now.
         stopping: set once the process has been told to stop; slices end at their next checkpoint.
     """
 
@@ -32,14 +33,19 @@ class Runtime:
     apis: Mapping[str, Api]
     names: Names = field(default_factory=Names)
     budget: Budget = field(default_factory=Budget)
-    turns: int = 0
+    company: Company = field(default_factory=Company)
     stopping: bool = False
     random: Random = field(default_factory=Random)
 
     @property
     def crowded(self) -> bool:
-        """Whether deliveries hold most of the slots, so that others may be waiting for one."""
-        return self.turns * 2 > self.settings.max_jobs
+        """Whether turns take most of the slots, so that others may be waiting for one."""
+        return self.company.turns * 2 > self.settings.max_jobs
+
+    @property
+    def yielding(self) -> bool:
+        """Whether slices end at their next checkpoint: the process stops, or something must run alone in it."""
+        return self.stopping or self.company.wanted > 0
 
     @property
     def surroundings(self) -> Surroundings:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import msgspec
 
 from config.contracts.delivery import Checkpoint
-from config.contracts.errors import NotYet, Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, NotYet, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.source import Settle
 from config.route import Retry
+from workers.ledger.records import Signal
 
 #: Seconds between two looks at a far side that refused our credentials.
 PROBE = 60.0
@@ -43,6 +44,30 @@ class Dead(NamedTuple):
 
     reason: Reason
     detail: str
+
+
+#: Said by a target that answers: nothing keeps others from trying.
+_SAID_NO = frozenset({Reason.ITEM_REFUSED, Reason.TARGET_REFUSED, Reason.UPLOAD_CONFLICT})
+_TROUBLED = frozenset({Reason.TARGET_UNAVAILABLE, Reason.TOO_SLOW})
+#: Processes that died on a record while they did nothing else, after two that did, before it is held to be the cause.
+POISON = 5
+
+
+def signal_of(error: WorkError) -> Signal:
+    """What an error tells of the far side, for others that wait for it."""
+    if isinstance(error, Forbidden):
+        return Signal.NOTHING  # others may be allowed
+    if isinstance(error, Unauthorized):
+        return Signal.SOURCE_REFUSED if error.reason is Reason.SOURCE_TOKEN_REFUSED else Signal.REFUSED
+    if isinstance(error, Transient) and error.reason in _TROUBLED:
+        return Signal.FAULT
+    return Signal.GOOD if error.reason in _SAID_NO else Signal.NOTHING
+
+
+def check_poison(lonely: int) -> None:
+    """Raises Permanent (poison)."""
+    if lonely >= POISON:
+        raise Permanent(Reason.POISON, f"{lonely} processes died on it while they did nothing else")
 
 
 def decide(error: WorkError, *, attempt: int, age: float, retry: Retry, random: Callable[[], float]) -> Again | Dead:

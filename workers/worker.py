@@ -5,7 +5,7 @@ Composition root: everything a worker is made of is put together here, and taken
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -73,7 +73,7 @@ async def run_worker(
         async with asyncio.TaskGroup() as group:
             group.create_task(reconcile_forever(runtime, inbox))
             group.create_task(sweep_forever(runtime.ledger))
-            group.create_task(look_forever(runtime.ledger, table))
+            group.create_task(look_forever(runtime.ledger, table, places=settings.places))
             group.create_task(_supervise(runtime, pool))
 
 
@@ -156,18 +156,20 @@ async def drain(worker: Worker) -> None:
 
 
 async def _plan(ctx: dict[str, Any], event_id: str, seq: int) -> None:
-    with _redis_may_go():
-        await plan_event(ctx["runtime"], event_id, seq)
+    await _turn(ctx["runtime"], plan_event, event_id, seq)
 
 
 async def _deliver(ctx: dict[str, Any], delivery_id: str, seq: int) -> None:
-    with _redis_may_go():
-        await deliver(ctx["runtime"], delivery_id, seq)
+    await _turn(ctx["runtime"], deliver, delivery_id, seq)
 
 
 async def _after(ctx: dict[str, Any], after_id: str, seq: int) -> None:
+    await _turn(ctx["runtime"], delete_after, after_id, seq)
+
+
+async def _turn(runtime: Runtime, work: Callable[..., Awaitable[None]], record_id: str, seq: int) -> None:
     with _redis_may_go():
-        await delete_after(ctx["runtime"], after_id, seq)
+        await runtime.company.turn(lambda alone: work(runtime, record_id, seq, alone))
 
 
 @contextmanager

@@ -232,8 +232,11 @@ async def test_a_run_that_is_gone_is_deleted(place: Place) -> None:
 # trouble
 
 
-@pytest.mark.parametrize("error", [Forbidden, Unauthorized])
-async def test_a_refused_token_pauses_it_until_somebody_helps(place: Place, error: type[Unauthorized]) -> None:
+@pytest.mark.parametrize(("error", "again"), [(Forbidden, 60), (Unauthorized, 3600)])
+async def test_a_refused_token_pauses_it_until_somebody_helps(
+    place: Place, error: type[Unauthorized], again: int
+) -> None:
+    """One that is good for nothing is tried by one of all that wait for the platform: this one stands in line."""
     await place.delivered()
     place.platform.refuses["dataset"] = error(Reason.SOURCE_TOKEN_REFUSED, "HTTP 403 insufficient-permissions")
     assert await place.refused() == (
@@ -241,8 +244,9 @@ async def test_a_refused_token_pauses_it_until_somebody_helps(place: Place, erro
         "source_token_refused",
         "HTTP 403 insufficient-permissions",
     )
-    assert (await place.books.due())[f"af:{WISH.id}"] == about(60)
+    assert (await place.books.due())[f"af:{WISH.id}"] == about(again)
     place.platform.refuses.clear()
+    await place.books.ledger.resume("source:apify")
     assert (await place.turn()).state is AfterState.DONE
 
 

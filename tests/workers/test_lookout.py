@@ -97,7 +97,7 @@ async def test_what_is_over_leaves_the_figures(tmp_path: Path) -> None:
 async def test_a_worker_is_on_the_list_while_it_looks_and_sets_the_figures(redis: Redis, tmp_path: Path) -> None:
     books = Books(redis)
     await books.plan(delivery("out"))
-    looking = asyncio.create_task(look_forever(books.ledger, table(tmp_path)))
+    looking = asyncio.create_task(look_forever(books.ledger, table(tmp_path), places=10))
     while not (workers := (await look(books.redis, books.keys)).workers):
         await asyncio.sleep(0.01)
     assert (len(workers), (await figures())[("slots_wanted", ())]) == (1, 1)
@@ -110,7 +110,7 @@ async def test_a_redis_that_is_away_is_waited_out(redis: Redis, tmp_path: Path) 
     books = Books(redis)
     away = Redis.from_url("redis://127.0.0.1:1/0")
     ledger = Ledger(away, books.keys)
-    looking = asyncio.create_task(look_forever(ledger, table(tmp_path), pause=0.01))
+    looking = asyncio.create_task(look_forever(ledger, table(tmp_path), places=10, pause=0.01))
     await asyncio.sleep(0.1)
     assert not looking.done()
     ledger.redis = books.redis

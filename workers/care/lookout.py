@@ -22,15 +22,18 @@ PAUSE = 10.0
 LAST_WORD = 1.0
 
 
-async def look_forever(ledger: Ledger, table: RouteTable, pause: float = PAUSE) -> None:
-    """Until cancelled. Redis being away is waited out; meanwhile the figures stay as they were last seen."""
-    worker, places = name_of_worker(), places_of(table)
+async def look_forever(ledger: Ledger, table: RouteTable, *, places: int, pause: float = PAUSE) -> None:
+    """Until cancelled. Redis being away is waited out; meanwhile the figures stay as they were last seen.
+
+    places: how many of this worker's slots one lane may hold.
+    """
+    worker, shown = name_of_worker(), places_of(table)
     try:
         while True:
             try:
                 standing = await look(ledger.redis, ledger.keys)
-                show(standing, places)
-                await sign_on(ledger.redis, ledger.keys, worker, standing.at)
+                show(standing, shown)
+                await sign_on(ledger.redis, ledger.keys, worker, standing.at, places)
             except (RedisError, OSError) as exc:
                 log.warning("lookout.redis_away", error=type(exc).__name__)
             await asyncio.sleep(pause)

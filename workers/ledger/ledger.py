@@ -21,6 +21,7 @@ from workers.ledger.records import (
     EventRecord,
     Fields,
     Lease,
+    Signal,
     after_record,
     delivery_record,
     event_record,
@@ -30,11 +31,15 @@ from workers.ledger.records import (
 LEASE_MS = 30_000
 _SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep")
 #: What people do to records that have ended: see `workers.ledger.letters`.
-_BY_HAND = ("retry", "drop", "replay")
+_BY_HAND = ("retry", "drop", "replay", "pause", "resume")
 
 
 class LeaseLost(RunrelayError):
     """Somebody else works on the record now. Stop at once; what we wrote since may be written again."""
+
+
+class Suspect(RunrelayError):
+    """Processes died on the record: it is taken only by one that does nothing else meanwhile."""
 
 
 class Ledger:
@@ -58,23 +63,30 @@ class Ledger:
 
     # leases
 
-    async def take_event(self, event_id: str, seq: int) -> tuple[Lease, EventRecord] | None:
-        """Begin to plan. None: there is nothing to do for this wake-up."""
-        taken = await self._take("ev", event_id, seq)
+    async def take_event(self, event_id: str, seq: int, *, alone: bool = False) -> tuple[Lease, EventRecord] | None:
+        """Begin to plan. None: there is nothing to do for this wake-up.
+
+        alone: whether the process does nothing else meanwhile. Raises Suspect if it should, and does not.
+        """
+        taken = await self._take("ev", event_id, seq, alone)
         return taken and (taken[0], event_record(event_id, taken[1]))
 
-    async def take_delivery(self, delivery_id: str, seq: int) -> tuple[Lease, DeliveryRecord] | None:
-        """Begin or go on to deliver. None: there is nothing to do for this wake-up."""
-        taken = await self._take("dl", delivery_id, seq)
+    async def take_delivery(
+        self, delivery_id: str, seq: int, *, alone: bool = False
+    ) -> tuple[Lease, DeliveryRecord] | None:
+        """Begin or go on to deliver; otherwise as `take_event`."""
+        taken = await self._take("dl", delivery_id, seq, alone)
         return taken and (taken[0], delivery_record(taken[1]))
 
-    async def take_after(self, record_id: str, seq: int) -> tuple[Lease, AfterRecord] | None:
-        """Begin or go on to delete. None: there is nothing to do for this wake-up."""
-        taken = await self._take("af", record_id, seq)
+    async def take_after(self, record_id: str, seq: int, *, alone: bool = False) -> tuple[Lease, AfterRecord] | None:
+        """Begin or go on to delete; otherwise as `take_event`."""
+        taken = await self._take("af", record_id, seq, alone)
         return taken and (taken[0], after_record(taken[1]))
 
-    async def _take(self, kind: RecordKind, record_id: str, seq: int) -> tuple[Lease, Fields] | None:
-        answer = await self.run("take", kind, record_id, seq, self.lease_ms)
+    async def _take(self, kind: RecordKind, record_id: str, seq: int, alone: bool) -> tuple[Lease, Fields] | None:
+        answer = await self.run("take", kind, record_id, seq, self.lease_ms, int(alone))
+        if answer[0] == b"alone":
+            raise Suspect(record_id)
         if answer[0] != b"taken":
             return None
         fields = dict(zip(answer[2::2], answer[3::2], strict=True))
@@ -87,18 +99,30 @@ class Ledger:
         """After this returns, a killed delivery goes on from here."""
         await self._owned("checkpoint", lease.id, lease.token, msgspec.json.encode(checkpoint))
 
-    async def hand_back(self, lease: Lease, state: str, wait: float = 0.0, **fields: str | int | bytes) -> None:
-        """Give the lease back; somebody goes on after `wait` seconds, at once without one."""
+    async def hand_back(
+        self,
+        lease: Lease,
+        state: str,
+        wait: float = 0.0,
+        signal: Signal = Signal.NOTHING,
+        **fields: str | int | bytes,
+    ) -> None:
+        """Give the lease back; somebody goes on after `wait` seconds, without one when its turn in the lane comes."""
+        wait_ms = round(wait * 1000)
         await self._owned(
-            "hand_back", lease.kind, lease.id, lease.token, round(wait * 1000), "state", state, *_flat(fields)
+            "hand_back", lease.kind, lease.id, lease.token, wait_ms, signal.value, "state", state, *_flat(fields)
         )
 
     async def finish(
-        self, lease: Lease, state: EventState | DeliveryState | AfterState, **fields: str | int | bytes
+        self,
+        lease: Lease,
+        state: EventState | DeliveryState | AfterState,
+        signal: Signal = Signal.NOTHING,
+        **fields: str | int | bytes,
     ) -> None:
         """The end of a record. The end of a run's last delivery is in the same step the beginning of what comes after,
         two minutes later: by then other webhooks of the run have been heard."""
-        await self._owned("finish", lease.kind, lease.id, lease.token, state.value, *_flat(fields))
+        await self._owned("finish", lease.kind, lease.id, lease.token, state.value, signal.value, *_flat(fields))
 
     async def plan(
         self,
@@ -140,8 +164,19 @@ class Ledger:
         )
 
     async def sweep(self, most: int) -> int:
-        """Wake somebody for what is overdue. Returns how many records that were."""
+        """Wake somebody for what is overdue, and let lines advance. Returns how many records were overdue."""
         return int(await self.run("sweep", most))
+
+    # by hand
+
+    async def pause(self, name: str, until: int = 0) -> None:
+        """Hold `source:<name>`, `sink:<name>` or `target:<route>/<target>`: nothing of it begins before `until` (ms by
+        Redis' clock; 0: before `resume`). What is at work ends its slice."""
+        await self.run("pause", name, until)
+
+    async def resume(self, name: str) -> int:
+        """Let go what was held, and what waits for a far side that had failed. Returns how many waited."""
+        return int(await self.run("resume", name))
 
     # reading
 

@@ -1,6 +1,7 @@
 """Records as they lie in Redis, decoded."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
@@ -9,6 +10,20 @@ from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.event import EventState
 from config.contracts.run import Run
 from config.keys import RecordKind
+
+
+class Signal(StrEnum):
+    """What a turn tells of the far side, for others that wait for it.
+
+    `good`: it answers. `fault`: the target has trouble; several in a row open its circuit. `refused`: the target wants
+    other credentials. `source_refused`: the platform does.
+    """
+
+    NOTHING = ""
+    GOOD = "good"
+    FAULT = "fault"
+    REFUSED = "refused"
+    SOURCE_REFUSED = "source_refused"
 
 
 class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +36,8 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
         run: the run as fetched when it was planned; None before.
         deliveries: ids of the deliveries it leads to.
         reason, detail: why it ended or waits; empty if there is nothing to say.
+        lonely: how many processes in a row died on it while they did nothing else.
+        probing: whether it tries, for all that wait with it, if the far side answers again.
     """
 
     id: str
@@ -38,6 +55,8 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: tuple[str, ...] = ()
     reason: str = ""
     detail: str = ""
+    lonely: int = 0
+    probing: bool = False
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +73,8 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     broken_off: bool = False
     reason: str = ""
     detail: str = ""
+    lonely: int = 0
+    probing: bool = False
 
 
 class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +88,8 @@ class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
     trouble: int = 0
     reason: str = ""
     detail: str = ""
+    lonely: int = 0
+    probing: bool = False
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -97,6 +120,8 @@ def event_record(event_id: str, fields: Fields) -> EventRecord:
         deliveries=tuple(_text(fields, "deliveries").split()),
         reason=_text(fields, "reason"),
         detail=_text(fields, "detail"),
+        lonely=_number(fields, "lonely"),
+        probing=bool(_number(fields, "probing")),
     )
 
 
@@ -112,6 +137,8 @@ def delivery_record(fields: Fields) -> DeliveryRecord:
         broken_off=bool(_number(fields, "broken_off")),
         reason=_text(fields, "reason"),
         detail=_text(fields, "detail"),
+        lonely=_number(fields, "lonely"),
+        probing=bool(_number(fields, "probing")),
     )
 
 
@@ -125,6 +152,8 @@ def after_record(fields: Fields) -> AfterRecord:
         trouble=_number(fields, "trouble"),
         reason=_text(fields, "reason"),
         detail=_text(fields, "detail"),
+        lonely=_number(fields, "lonely"),
+        probing=bool(_number(fields, "probing")),
     )
 
 

@@ -154,12 +154,17 @@ async def look(redis: Redis, keys: Keys, most: int = MOST) -> Standing:
     )
 
 
-async def sign_on(redis: Redis, keys: Keys, worker: str, now: int) -> None:
-    """This worker is alive, for WORKER_MS from `now` (ms by Redis' clock); whoever has been silent is forgotten."""
+async def sign_on(redis: Redis, keys: Keys, worker: str, now: int, places: int) -> None:
+    """This worker is alive, for WORKER_MS from `now` (ms by Redis' clock); whoever has been silent is forgotten.
+
+    places: what it adds to the breadth of each lane.
+    """
     tell = redis.pipeline(transaction=False)
     tell.zadd(keys.workers, {worker: now + WORKER_MS})
     tell.zremrangebyscore(keys.workers, "-inf", now)
-    await tell.execute()
+    tell.zcard(keys.workers)
+    *_, workers = await tell.execute()
+    await redis.set(keys.breadth, workers * places)
 
 
 async def sign_off(redis: Redis, keys: Keys, worker: str) -> None:

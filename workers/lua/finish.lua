@@ -1,4 +1,5 @@
--- End a record. ARGV: namespace, kind, id, token, final state, then fields and values. Returns 1, or 0 when fenced off.
+-- End a record. ARGV: namespace, kind, id, token, final state, signal (see `note`), then
+-- fields and values. Returns 1, or 0 when fenced off.
 -- The end of the last delivery of a run's life is where what comes after begins.
 local kind, id = ARGV[2], ARGV[3]
 if not owns(id, ARGV[4]) then return 0 end
@@ -38,6 +39,6 @@ end
 local now = clock()
 local written = kind == 'dl' and redis.call('HGET', record_of(kind, id), 'after')
 if written then begin_after(written, now) end
-set_fields(record_of(kind, id), 6)
-finish(kind, id, ARGV[5], now)
+set_fields(record_of(kind, id), 7)
+finish(kind, id, ARGV[5], ARGV[6], now)
 return 1

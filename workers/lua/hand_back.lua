@@ -1,16 +1,24 @@
--- Give a lease back and come again. ARGV: namespace, kind, id, token, wait in ms, then fields and values.
--- Without a wait the next wake-up is sent at once. Returns 1, or 0 when fenced off.
-local kind, id, wait = ARGV[2], ARGV[3], tonumber(ARGV[5])
+-- Give a lease back and come again. ARGV: namespace, kind, id, token, wait in ms, signal (see `note`), then fields and
+-- values. Without a wait it is the next in its lane whose turn comes, and this one again after all that stand there.
+-- Returns 1, or 0 when fenced off.
+local kind, id, wait, signal = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 if not owns(id, ARGV[4]) then return 0 end
-local now = clock()
-local record = record_of(kind, id)
-set_fields(record, 6)
-redis.call('DEL', ns .. ':lease:' .. id)
-if wait == 0 then
-    dispatch(kind, id, now)
+local now, led = clock(), led_by(kind, id)
+local lane = lane_of(kind, led)
+set_fields(record_of(kind, id), 7)
+redis.call('HSET', record_of(kind, id), 'broken_off', 0)
+local seq = redis.call('HGET', record_of(kind, id), 'seq')
+note(signal, kind, id, led, now)
+local refused = signal == 'source_refused' and 'source:' .. led.source
+local shut = refused or (is_open(lane) and lane)
+if wait == 0 or (shut and signal ~= '' and signal ~= 'good') then
+    stand(shut or lane, kind, id, now, now + HOUR)
+elseif signal == 'fault' then
+    stand(lane, kind, id, now + wait, now + wait)
 else
-    -- The wake-up that led here has had its turn: whoever still holds it must not cut the wait short.
-    withdraw(id, redis.call('HINCRBY', record, 'seq', 1) - 1)
     redis.call('ZADD', ns .. ':due', whole(now + wait), kind .. ':' .. id)
 end
+leave(kind, id, lane, now)
+-- The wake-up that led here has had its turn: whoever still holds it must not cut the wait short.
+if redis.call('HGET', record_of(kind, id), 'seq') == seq then renumber(kind, id) end
 return 1

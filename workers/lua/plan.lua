@@ -15,6 +15,7 @@ local documents = tonumber(ARGV[at])
 at = at + 1
 for _ = 1, documents do
     redis.call('SET', ns .. ':cfg:' .. ARGV[at], ARGV[at + 1], 'NX')
+    redis.call('ZADD', ns .. ':cfgs', whole(now), ARGV[at])
     at = at + 2
 end
 local after = ARGV[at]
@@ -24,12 +25,12 @@ for i = at + 1, #ARGV, 5 do
     if redis.call('HEXISTS', record, 'delivery') == 0 then
         redis.call('ZADD', ns .. ':deliveries', whole(now), delivery)
         redis.call('SADD', ns .. ':run:' .. ARGV[i + 1] .. ':' .. ARGV[i + 2], 'dl:' .. delivery)
-        dispatch('dl', delivery, now)
+        dispatch('dl', delivery, now, cjson.decode(ARGV[i + 3]))
         if after ~= '' then redis.call('HSET', record, 'after', after) end
         -- Last: a script that broke off before this has created nothing, and planning comes again.
         redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'delivery', ARGV[i + 3], 'checkpoint', ARGV[i + 4],
             'at', whole(now), 'attempt', 0)
     end
 end
-finish('ev', id, ARGV[4], now)
+finish('ev', id, ARGV[4], 'good', now)
 return 1

@@ -18,7 +18,8 @@ local function make(id, written, checkpoint)
     if redis.call('HEXISTS', record, 'delivery') == 1 then return 'known' end
     redis.call('ZADD', ns .. ':deliveries', whole(now), id)
     redis.call('SADD', run, 'dl:' .. id)
-    dispatch('dl', id, now)
+    redis.call('ZADD', ns .. ':cfgs', whole(now), delivery.cfg)
+    dispatch('dl', id, now, delivery)
     local event = record_of('ev', delivery.event_id)
     local led_to = redis.call('HGET', event, 'deliveries')
     if led_to then redis.call('HSET', event, 'deliveries', led_to .. ' ' .. id) end

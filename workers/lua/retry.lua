@@ -5,7 +5,7 @@ local kind, id, checkpoint = ARGV[2], ARGV[3], ARGV[6]
 if not dead_since(kind, id, ARGV[4]) then return 'changed' end
 local record = record_of(kind, id)
 if kind == 'dl' and taken_over(id) then return 'superseded' end
-redis.call('HSET', record, 'missed', 0, 'attempt', 0, 'trouble', 0)
+redis.call('HSET', record, 'missed', 0, 'attempt', 0, 'trouble', 0, 'crashes', 0, 'lonely', 0)
 if checkpoint then redis.call('HSET', record, 'checkpoint', checkpoint) end
 dispatch(kind, id, clock())
 -- Last: a script that broke off before this has left a dead letter, and whoever asked for it asks again.

@@ -1,25 +1,81 @@
--- Prelude of the worker's scripts: which states are final, and who may write.
-local FINAL = {
-    planned = true, unmatched = true, superseded = true, delivered = true, partial = true, dead = true, dropped = true,
-    done = true, kept = true,
-}
+-- Prelude of the worker's scripts: who may write, and what the end of a turn means for others.
 local WORKING = { ev = 'planning', dl = 'running', af = 'running' }
+local RESTING = { ev = 'accepted', dl = 'waiting', af = 'waiting' }
 
 -- Fencing: only the newest holder of the lease may change the record.
 local function owns(id, token)
     return redis.call('GET', ns .. ':lease:' .. id) == token
 end
 
-local function finish(kind, id, state, now)
-    local record = record_of(kind, id)
-    redis.call('HSET', record, 'state', state, 'ended', whole(now))
-    redis.call('ZREM', ns .. ':due', kind .. ':' .. id)
-    redis.call('DEL', ns .. ':lease:' .. id)
-    withdraw(id, tonumber(redis.call('HGET', record, 'seq')))
-    if state == 'dead' then redis.call('ZADD', ns .. ':dead', whole(now), kind .. ':' .. id) end
+-- Nobody else gets the lease or the place before this has passed, and only after it the sweeper looks again.
+local function hold(kind, id, lane, now, lease_ms)
+    local till = whole(now + lease_ms + 5 * SECOND)
+    redis.call('PEXPIRE', ns .. ':lease:' .. id, lease_ms)
+    redis.call('ZADD', ns .. ':lane:' .. lane, till, kind .. ':' .. id)
+    redis.call('ZADD', ns .. ':due', till, kind .. ':' .. id)
 end
 
 -- Set the fields ARGV[from], ARGV[from + 1] … of a record.
 local function set_fields(record, from)
     for i = from, #ARGV, 2 do redis.call('HSET', record, ARGV[i], ARGV[i + 1]) end
+end
+
+local function open(name, kind, id, now)
+    local said = redis.call('HMGET', record_of(kind, id), 'reason', 'detail')
+    redis.call('HSET', ns .. ':circuit:' .. name, 'opened', whole(now), 'probe_at', whole(now + 15 * SECOND),
+        'reason', said[1] or '', 'detail', said[2] or '')
+    redis.call('PERSIST', ns .. ':circuit:' .. name)
+    redis.call('SADD', ns .. ':open', name)
+end
+
+-- Whoever waits for a later try may go at once, as places fall free.
+local function loosen(line, now)
+    local key = ns .. ':line:' .. line
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. whole(now), '+inf', 'LIMIT', 0, 1000)) do
+        redis.call('ZADD', key, whole(now), member)
+    end
+end
+
+local function close(name, now)
+    if is_open(name) then loosen(name, now) end
+    redis.call('DEL', ns .. ':circuit:' .. name)
+    redis.call('SREM', ns .. ':open', name)
+    advance(name, now)
+end
+
+-- What a turn tells of the far side: `good` (it answers), `fault` (it has trouble), `refused` (it wants other
+-- credentials), `source_refused` (the platform does), or nothing.
+local function note(signal, kind, id, led, now)
+    local lane, source = lane_of(kind, led), 'source:' .. led.source
+    if signal == 'good' then
+        for _, name in ipairs(kind == 'dl' and { lane, source } or { source }) do
+            if redis.call('EXISTS', ns .. ':circuit:' .. name) == 1 then close(name, now) end
+        end
+    elseif signal == 'fault' then
+        local faults = redis.call('HINCRBY', ns .. ':circuit:' .. lane, 'faults', 1)
+        if is_open(lane) then return end
+        redis.call('PEXPIRE', ns .. ':circuit:' .. lane, DAY)
+        if faults >= FAULTS then open(lane, kind, id, now) end
+    elseif signal ~= '' then
+        local name = signal == 'refused' and lane or source
+        if not is_open(name) then open(name, kind, id, now) end
+    end
+end
+
+-- The turn is over: the place in the lane is somebody else's.
+local function leave(kind, id, lane, now)
+    redis.call('DEL', ns .. ':lease:' .. id)
+    redis.call('ZREM', ns .. ':lane:' .. lane, kind .. ':' .. id)
+    advance(lane, now)
+end
+
+local function finish(kind, id, state, signal, now)
+    local record, led = record_of(kind, id), led_by(kind, id)
+    redis.call('HSET', record, 'state', state, 'ended', whole(now))
+    redis.call('ZREM', ns .. ':due', kind .. ':' .. id)
+    withdraw(id, tonumber(redis.call('HGET', record, 'seq')))
+    leave_line(kind, id)
+    if state == 'dead' then redis.call('ZADD', ns .. ':dead', whole(now), kind .. ':' .. id) end
+    note(signal, kind, id, led, now)
+    leave(kind, id, lane_of(kind, led), now)
 end

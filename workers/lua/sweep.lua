@@ -1,4 +1,5 @@
--- Dispatch what is overdue: a wake-up was lost, or a wait is over. ARGV: namespace, most to dispatch.
+-- Dispatch what is overdue: a wake-up was lost, or a wait is over. Then let every line advance: places may have fallen
+-- free without a word, a pause may be over, a circuit may want its probe. ARGV: namespace, most to dispatch.
 -- Returns how many were dispatched.
 local now = clock()
 local swept = 0
@@ -9,10 +10,16 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':due', '-inf', whole(
     if not state or FINAL[state] then
         redis.call('ZREM', ns .. ':due', member)
     elseif left > 0 then
-        redis.call('ZADD', ns .. ':due', whole(now + left + 1000), member)
+        redis.call('ZADD', ns .. ':due', whole(now + left + SECOND), member)
     else
+        leave_line(kind, id)
         dispatch(kind, id, now)
         swept = swept + 1
     end
 end
+local holds = redis.call('HGETALL', ns .. ':paused')
+for i = 1, #holds, 2 do
+    if holds[i + 1] ~= '0' and tonumber(holds[i + 1]) <= now then redis.call('HDEL', ns .. ':paused', holds[i]) end
+end
+for _, line in ipairs(redis.call('SMEMBERS', ns .. ':lines')) do advance(line, now) end
 return swept

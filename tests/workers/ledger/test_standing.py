@@ -88,12 +88,12 @@ async def test_a_record_that_is_gone_or_cannot_be_read_spoils_nothing(books: Boo
 
 async def test_workers_are_alive_until_they_sign_off_or_are_silent(books: Books) -> None:
     now = await books.now()
-    await sign_on(books.redis, books.keys, "a:1", now)
-    await sign_on(books.redis, books.keys, "b:1", now)
-    await sign_on(books.redis, books.keys, "silent:1", now - 50_000)
+    await sign_on(books.redis, books.keys, "a:1", now, 10)
+    await sign_on(books.redis, books.keys, "b:1", now, 10)
+    await sign_on(books.redis, books.keys, "silent:1", now - 50_000, 10)
     assert (await look(books.redis, books.keys)).workers == ["a:1", "b:1"]
     await sign_off(books.redis, books.keys, "a:1")
-    await sign_on(books.redis, books.keys, "b:1", now + 1)
+    await sign_on(books.redis, books.keys, "b:1", now + 1, 10)
     assert await books.redis.zrange(books.keys.workers, 0, -1) == [b"b:1"]
 
 

@@ -1,0 +1,413 @@
+"""Who is woken now and who stands in line: places of a lane, circuits and probes, and what a person holds."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import cast
+
+import pytest
+
+from config.contracts.delivery import Delivery, DeliveryState
+from config.contracts.event import EventState, event_id
+from tests.workers.ledger.books import DOCUMENTS, Books, about, delivery, run
+from workers.ledger.ledger import LeaseLost, Suspect
+from workers.ledger.records import Lease, Signal
+
+LANE = "target:all/rows"
+
+
+def lives(count: int, target: str = "rows") -> list[Delivery]:
+    """Deliveries to one target, of as many finishes; in the order of who came within the same millisecond."""
+    made = [delivery(target, life=f"2026-01-30T07:38:{n:02}.000Z") for n in range(count)]
+    return sorted(made, key=lambda one: one.id)
+
+
+def ids(deliveries: list[Delivery]) -> list[str]:
+    return [one.id for one in deliveries]
+
+
+@pytest.fixture
+async def narrow(books: Books) -> Books:
+    """Two places in every lane."""
+    await books.redis.set(books.keys.breadth, 2)
+    return books
+
+
+async def woken(books: Books) -> list[str]:
+    """Ids of those with a wake-up in arq's queue, in its order."""
+    return [job.partition(":")[0] for job in await books.queued()]
+
+
+async def line(books: Books, name: str = LANE) -> list[str]:
+    return [raw.decode()[3:] for raw in await books.redis.zrange(books.keys.line(name), 0, -1)]
+
+
+async def lines(books: Books) -> set[bytes]:
+    return await cast("Awaitable[set[bytes]]", books.redis.smembers(books.keys.lines))
+
+
+async def take(books: Books, one: Delivery, *, alone: bool = False) -> Lease | None:
+    """By its newest wake-up."""
+    seq = int(await books.field("dl", one.id, "seq") or 0)
+    taken = await books.ledger.take_delivery(one.id, seq, alone=alone)
+    return taken and taken[0]
+
+
+async def took(books: Books, one: Delivery, *, alone: bool = False) -> Lease:
+    lease = await take(books, one, alone=alone)
+    assert lease
+    return lease
+
+
+async def fails(books: Books, one: Delivery, signal: Signal = Signal.FAULT, wait: float = 300.0) -> None:
+    """It is woken, and its target does not do what it should."""
+    lease = await took(books, one)
+    await books.ledger.hand_back(lease, "waiting", wait=wait, signal=signal, reason="target_unavailable", detail="boo")
+
+
+async def opened(books: Books, count: int = 6) -> list[Delivery]:
+    """Deliveries to a target whose circuit is open, since the first five failed."""
+    await books.redis.set(books.keys.breadth, 100)
+    made = lives(count)
+    await books.plan(*made)
+    for one in made[:5]:
+        await fails(books, one)
+    return made
+
+
+async def probe_now(books: Books, lane: str = LANE) -> None:
+    await cast("Awaitable[int]", books.redis.hset(books.keys.circuit(lane), "probe_at", 0))
+    await books.ledger.sweep(10)
+
+
+# places
+
+
+async def test_a_lane_takes_no_more_than_its_places_and_the_next_lane_has_its_own(narrow: Books) -> None:
+    crowd, others = lives(5), lives(1, "other")
+    await narrow.plan(*crowd, *others)
+    assert set(await woken(narrow)) == {*ids(crowd[:2]), *ids(others)}
+    assert await line(narrow) == ids(crowd[2:])
+    due = await narrow.due()
+    assert [due[f"dl:{one.id}"] for one in crowd] == [about(30)] * 2 + [about(3600)] * 3
+
+
+@pytest.mark.parametrize("end", ["finished", "handed back"])
+async def test_the_next_is_woken_when_a_place_falls_free(narrow: Books, end: str) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    lease = await took(narrow, crowd[0])
+    assert await woken(narrow) == ids(crowd[:2])
+    if end == "finished":
+        await narrow.ledger.finish(lease, DeliveryState.DELIVERED)
+    else:
+        await narrow.ledger.hand_back(lease, "waiting", wait=5.0)
+    assert await woken(narrow) == [crowd[1].id, crowd[2].id]
+    assert await line(narrow) == []
+    assert await lines(narrow) == set()
+
+
+async def test_who_has_had_a_slice_goes_behind_those_in_line(narrow: Books) -> None:
+    crowd = lives(4)
+    await narrow.plan(*crowd)
+    lease = await took(narrow, crowd[0])
+    first, last = await line(narrow)
+    await narrow.ledger.hand_back(lease, "waiting")
+    assert await woken(narrow) == [crowd[1].id, first]
+    assert await line(narrow) == [last, crowd[0].id]
+
+
+async def test_the_wake_up_of_somebody_who_stands_in_line_again_is_worth_nothing(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    lease = await took(narrow, crowd[0])
+    await narrow.ledger.hand_back(lease, "waiting")
+    assert await line(narrow) == [crowd[0].id]
+    assert await narrow.ledger.take_delivery(crowd[0].id, 1) is None
+
+
+async def test_a_place_lapses_when_nobody_renews_it(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    await narrow.redis.zadd(narrow.keys.lane(LANE), {f"dl:{crowd[0].id}": 1})
+    await narrow.ledger.sweep(10)
+    assert await woken(narrow) == ids(crowd)
+
+
+async def test_a_place_is_kept_while_the_lease_is(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    lease = await took(narrow, crowd[0])
+    await narrow.redis.zadd(narrow.keys.lane(LANE), {f"dl:{crowd[0].id}": 1})
+    await narrow.ledger.renew(lease)
+    await narrow.ledger.sweep(10)
+    assert await line(narrow) == [crowd[2].id]
+
+
+async def test_events_of_a_source_have_a_lane_as_well(narrow: Books) -> None:
+    bodies = sorted((b"%d" % n for n in range(4)), key=lambda body: event_id("apify", None, body))
+    events = [await narrow.accept(body) for body in bodies]
+    assert await woken(narrow) == events[:2]
+    assert await line(narrow, "source:apify") == events[2:]
+    assert set(await narrow.due()) == {f"ev:{one}" for one in events}
+    taken = await narrow.ledger.take_event(events[0], 1)
+    assert taken
+    await narrow.ledger.plan(taken[0], EventState.PLANNED, run=run(), deliveries=[], documents=DOCUMENTS)
+    assert await woken(narrow) == events[1:3]
+
+
+async def test_more_workers_make_broader_lanes(narrow: Books) -> None:
+    crowd = lives(5)
+    await narrow.plan(*crowd)
+    await narrow.redis.set(narrow.keys.breadth, 4)
+    await narrow.ledger.sweep(10)
+    assert await woken(narrow) == ids(crowd[:4])
+
+
+async def test_who_stands_in_line_is_looked_at_again_even_if_the_line_is_forgotten(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    await narrow.redis.delete(narrow.keys.line(LANE), narrow.keys.lines, narrow.keys.lane(LANE))
+    await narrow.overdue("dl", crowd[2].id)
+    assert await narrow.ledger.sweep(10) == 1
+    assert await woken(narrow) == ids(crowd)
+
+
+# circuits
+
+
+async def test_five_failures_in_a_row_open_a_circuit_and_whoever_comes_stands_in_line(books: Books) -> None:
+    made = await opened(books)
+    assert await cast("Awaitable[set[bytes]]", books.redis.smembers(books.keys.open)) == {LANE.encode()}
+    assert await woken(books) == [made[5].id]  # it was woken before
+    assert await take(books, made[5]) is None
+    assert await woken(books) == []
+    late = delivery(life="2026-02-01T00:00:00.000Z")
+    await books.plan(late, body=b"2")
+    assert {made[5].id, late.id} <= set(await line(books))
+    assert await woken(books) == []
+
+
+async def test_a_success_between_them_begins_the_count_again(books: Books) -> None:
+    await books.redis.set(books.keys.breadth, 100)
+    made = lives(9)
+    await books.plan(*made)
+    for one in made[:4]:
+        await fails(books, one)
+    await books.ledger.finish(await took(books, made[4]), DeliveryState.DELIVERED, Signal.GOOD)
+    for one in made[5:]:
+        await fails(books, one)
+    assert await books.redis.exists(books.keys.open) == 0
+
+
+async def test_trouble_that_is_not_the_targets_opens_nothing(books: Books) -> None:
+    await books.redis.set(books.keys.breadth, 100)
+    made = lives(7)
+    await books.plan(*made)
+    for one in made:
+        await fails(books, one, Signal.NOTHING)
+    assert await books.redis.exists(books.keys.open) == 0
+
+
+async def test_an_open_circuit_is_tried_by_one_at_a_time_and_they_take_turns(books: Books) -> None:
+    made = await opened(books, 8)
+    for one in made[5:]:
+        assert await take(books, one) is None
+    await books.ledger.sweep(10)
+    assert await woken(books) == []
+    tried = []
+    for _ in range(4):
+        await probe_now(books)
+        (one,) = await woken(books)
+        await books.ledger.sweep(10)
+        assert await woken(books) == [one]
+        await fails(books, next(each for each in made if each.id == one))
+        tried.append(one)
+    assert tried == [made[4].id, *ids(made[5:])]
+
+
+async def test_the_one_that_tries_is_told(books: Books) -> None:
+    made = await opened(books)
+    await probe_now(books)
+    seq = int(await books.field("dl", made[4].id, "seq") or 0)
+    taken = await books.ledger.take_delivery(made[4].id, seq)
+    assert taken
+    assert taken[1].probing
+
+
+async def test_a_success_lets_everybody_go_at_once_whatever_their_schedule_says(books: Books) -> None:
+    made = await opened(books, 5)
+    await probe_now(books)
+    await books.ledger.finish(await took(books, made[4]), DeliveryState.DELIVERED, Signal.GOOD)
+    assert await books.redis.exists(books.keys.open, books.keys.circuit(LANE), books.keys.line(LANE)) == 0
+    assert await woken(books) == ids(made[:4])
+
+
+async def test_they_go_no_more_at_a_time_than_there_are_places(books: Books) -> None:
+    made = await opened(books, 5)
+    await probe_now(books)
+    await books.redis.set(books.keys.breadth, 2)
+    await books.ledger.finish(await took(books, made[4]), DeliveryState.DELIVERED, Signal.GOOD)
+    assert len(await woken(books)) == 2
+
+
+async def test_probes_grow_rarer_the_longer_nothing_answers(books: Books) -> None:
+    await opened(books)
+    circuit = books.keys.circuit(LANE)
+    waits = []
+    for minutes in (0, 1, 30, 600):
+        now = await books.now()
+        await cast("Awaitable[int]", books.redis.hset(circuit, "opened", now - minutes * 60_000))
+        await probe_now(books)
+        probe_at = int(await cast("Awaitable[bytes]", books.redis.hget(circuit, "probe_at")))
+        waits.append(round((probe_at - now) / 1000))
+        await books.redis.zadd(books.keys.line(LANE), {f"dl:{lives(1)[0].id}": 1})
+    assert waits == [15, 15, 150, 300]
+
+
+async def test_refused_credentials_open_it_at_once(books: Books) -> None:
+    made = lives(2)
+    await books.plan(*made)
+    await fails(books, made[0], Signal.REFUSED, wait=60.0)
+    assert await take(books, made[1]) is None
+    assert sorted(await line(books)) == sorted(ids(made))
+
+
+async def test_another_target_does_not_notice(books: Books) -> None:
+    await opened(books)
+    (other,) = lives(1, "other")
+    await books.plan(other, body=b"2")
+    assert await take(books, other)
+
+
+async def test_a_platform_that_refuses_its_token_is_asked_by_one_of_all_that_need_it(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    waiting = [await books.accept(b"%d" % n) for n in range(2)]
+    taken = await books.ledger.take_event(waiting[0], 1)
+    assert taken
+    await books.ledger.hand_back(taken[0], "accepted", wait=60.0, signal=Signal.SOURCE_REFUSED)
+    await asyncio.sleep(0.002)  # whoever comes in the same millisecond is as old
+    assert await take(books, one) is None
+    assert await books.ledger.take_event(waiting[1], 1) is None
+    late = await books.accept(b"late")
+    assert set(await line(books, "source:apify")) == {one.id, *waiting, late}
+    await books.ledger.sweep(10)
+    await probe_now(books, "source:apify")
+    (probing,) = await woken(books)
+    seq = int(await books.field("ev", probing, "seq") or 0)
+    taken = await books.ledger.take_event(probing, seq)
+    assert taken
+    await books.ledger.plan(taken[0], EventState.PLANNED, run=run(), deliveries=[], documents=DOCUMENTS)
+    assert {one.id, *waiting, late} == {probing, *await woken(books)}
+
+
+# what a person holds
+
+
+@pytest.mark.parametrize("name", ["source:apify", "sink:disk", LANE])
+async def test_what_is_held_stands_in_line_until_it_is_let_go(books: Books, name: str) -> None:
+    early, late = lives(2)
+    await books.plan(early)
+    await books.ledger.pause(name)
+    assert await take(books, early) is None
+    taken_event = await books.ledger.take_event(await books.accept(b"2"), 1)
+    assert (taken_event is None) == (name == "source:apify")
+    if taken_event:
+        await books.ledger.plan(
+            taken_event[0], EventState.PLANNED, run=run(), deliveries=[late], documents=DOCUMENTS
+        )
+    await books.ledger.sweep(10)
+    assert await books.ledger.resume(name) == 2
+    assert await take(books, early)
+    assert await books.redis.exists(books.keys.paused) == 0
+    assert await lines(books) == set()
+
+
+async def test_what_is_held_for_a_time_goes_on_by_itself(books: Books) -> None:
+    (one,) = lives(1)
+    await books.ledger.pause(LANE, await books.now() + 60_000)
+    await books.plan(one)
+    assert await woken(books) == []
+    await books.ledger.pause(LANE, await books.now() - 1)
+    await books.ledger.sweep(10)
+    assert await woken(books) == [one.id]
+    assert await books.redis.exists(books.keys.paused) == 0
+
+
+async def test_what_is_at_work_ends_its_slice(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    lease = await took(books, one)
+    await books.ledger.pause(LANE)
+    await books.ledger.renew(lease)
+    await books.ledger.hand_back(lease, "waiting")
+    assert await line(books, f"paused:{LANE}") == [one.id]
+
+
+async def test_a_persons_word_closes_a_circuit(books: Books) -> None:
+    made = await opened(books)
+    assert await books.ledger.resume(LANE) == 5
+    assert set(ids(made)) == set(await woken(books))
+
+
+# crashes
+
+
+async def crash(books: Books, one: Delivery, *, alone: bool = False) -> Lease:
+    """A process dies while it works on it."""
+    lease = await took(books, one, alone=alone)
+    await books.expire(lease)
+    return lease
+
+
+async def test_what_two_processes_died_on_is_only_taken_alone(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    await crash(books, one)
+    await crash(books, one)
+    for _ in range(2):  # asking is no crash
+        with pytest.raises(Suspect):
+            await take(books, one)
+    taken = await books.ledger.take_delivery(one.id, 1, alone=True)
+    assert taken
+    assert (taken[1].broken_off, taken[1].lonely) == (True, 0)
+
+
+async def test_deaths_are_counted_while_it_was_alone(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    for alone in (False, False, True, True, True):
+        await crash(books, one, alone=alone)
+    taken = await books.ledger.take_delivery(one.id, 1, alone=True)
+    assert taken
+    assert taken[1].lonely == 3
+
+
+async def test_whatever_gets_further_is_no_suspect_any_more(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    await crash(books, one)
+    lease = await took(books, one)
+    delivered = await books.ledger.delivery(one.id)
+    assert delivered
+    await books.ledger.checkpoint(lease, delivered.checkpoint)
+    await books.expire(lease)
+    assert await take(books, one)
+
+
+async def test_a_process_that_ends_in_order_is_no_crash(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    for _ in range(4):
+        await books.ledger.hand_back(await took(books, one), "waiting")
+    assert await take(books, one)
+
+
+async def test_a_holder_that_was_fenced_off_gives_nobodys_place_away(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    lease = await crash(narrow, crowd[0])
+    await took(narrow, crowd[0])
+    with pytest.raises(LeaseLost):
+        await narrow.ledger.hand_back(lease, "waiting")
+    assert await line(narrow) == [crowd[2].id]
