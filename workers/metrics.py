@@ -20,6 +20,7 @@ ITEMS = Counter(
 RECONCILE_FOUND = Counter(
     "runrelay_reconcile_found_total", "Finished runs that routes want and whose webhook never came.", ["source"]
 )
+ALERTS = Counter("runrelay_alerts_total", "Tries to send an alert, by how they ended.", ["kind", "outcome"])
 SLICE_SECONDS = Histogram("runrelay_slice_seconds", "How long deliveries hold their slot.")
 
 #: How the whole ledger stands, the same in every worker: `max` of them, never their sum.
@@ -28,12 +29,19 @@ DUE_OLDEST = Gauge("runrelay_due_oldest_seconds", "Age of the oldest delivery th
 DEAD_LETTERS = Gauge(
     "runrelay_dead_letters", "Dead letters by reason; `older` are those beyond the newest 250.", ["reason"]
 )
-PAUSED = Gauge("runrelay_paused", "Whether it refused our credentials and data waits for a person.", ["kind", "name"])
+PAUSED = Gauge(
+    "runrelay_paused", "Whether a person holds it, or it refused our credentials: data waits.", ["kind", "name"]
+)
+FAILING = Gauge(
+    "runrelay_failing", "Whether a target had trouble several times in a row; it is tried now and then.", ["target"]
+)
 LAST_DELIVERY = Gauge(
     "runrelay_last_delivery_timestamp_seconds", "When a delivery of the route last came to its end.", ["route"]
 )
 REDIS_USED = Gauge("runrelay_redis_used_ratio", "Memory Redis uses, of what it may use.")
-SLOTS_WANTED = Gauge("runrelay_slots_wanted", "Wake-ups that wait for a worker's slot or hold one.")
+SLOTS_WANTED = Gauge(
+    "runrelay_slots_wanted", "What waits for a worker's slot or for a place in its lane, or holds one."
+)
 LOOKED = Gauge("runrelay_ledger_looked_timestamp_seconds", "When the ledger was last looked at for these figures.")
 
 #: Target and route of deliveries that were planned with another file: names of it would pile up in Prometheus.
@@ -53,8 +61,10 @@ def show(standing: Standing, places: AbstractSet[Place]) -> None:
         DEAD_LETTERS.labels(letters.reason).set(letters.number)
     DEAD_LETTERS.labels("older").set(standing.dead - sum(letters.number for letters in standing.letters))
     PAUSED.clear()
-    for paused in standing.paused:
-        PAUSED.labels(paused.kind, paused.name).set(1)
+    FAILING.clear()
+    for hold in standing.paused:
+        gauge = FAILING.labels(hold.name) if hold.why == "failing" else PAUSED.labels(hold.kind, hold.name)
+        gauge.set(1)
     _show_ends(standing, {place.route for place in places})
     if standing.memory:
         REDIS_USED.set(standing.memory.ratio)

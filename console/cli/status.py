@@ -14,6 +14,7 @@ from console.cli.options import Config, Json, example
 from console.cli.output import Output, plain
 from console.opening import nearby, open_ledger, open_settings, open_table
 from console.signals import run
+from workers.ledger.holds import Hold
 from workers.ledger.standing import Memory, Standing, look
 
 #: Records looked at from each end of a list: somebody waits for the answer.
@@ -78,13 +79,29 @@ def _facts(standing: Standing) -> dict[str, Any]:
             {"route": place.route, "target": place.target, "age": _age(standing, birth)}
             for place, birth in standing.oldest.items()
         ],
-        "paused": [{**one._asdict(), "since": _iso(one.since)} for one in standing.paused],
+        "paused": [_hold_facts(one) for one in standing.paused],
         "dead": standing.dead,
         "dead_by_reason": [{**one._asdict(), "newest": _iso(one.newest)} for one in standing.letters],
         "last_delivery": {route: _iso(ended) for route, ended in standing.delivered.items()},
         "slots_wanted": standing.wanted,
         "workers": standing.workers,
     }
+
+
+def _hold_facts(hold: Hold) -> dict[str, Any]:
+    """Moments are null where there is none."""
+    moments = {name: _iso(ms) if (ms := getattr(hold, name)) else None for name in ("since", "until")}
+    return {**hold._asdict(), **moments}
+
+
+def _hold_words(hold: Hold) -> str:
+    """What is held, why, what waits for it, and what comes next."""
+    waiting = f"{hold.waiting:,} wait" if hold.waiting != 1 else "1 waits"
+    if hold.why == "held":
+        end = f"until {when_of(hold.until)}" if hold.until else f"until `runrelay resume {hold.kind} {hold.name}`"
+        return f"{hold.kind} {hold.name}: held by hand {end}, {waiting}"
+    said = f": {hold.detail}" if hold.detail else ""
+    return f"{hold.kind} {hold.name}: {hold.reason} since {when_of(hold.since)}, {waiting}{said}"
 
 
 def _redis_lines(standing: Standing, found: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -106,8 +123,7 @@ def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
     for place, birth in sorted(standing.oldest.items(), key=lambda each: each[1]):
         yield "oldest", f"{'/'.join(place)} waits for {_since(standing, birth)}"
     for one in standing.paused:
-        said = f"{one.kind} {one.name}: {one.reason}, {one.waiting:,} wait, the oldest since {when_of(one.since)}"
-        yield "paused", said
+        yield "failing" if one.why == "failing" else "paused", _hold_words(one)
     yield from _dead_lines(standing)
     for route, ended in standing.delivered.items():
         yield "last delivery", f"{route}: {when_of(ended)}, {_since(standing, ended)} ago"

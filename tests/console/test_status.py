@@ -31,7 +31,7 @@ async def _fill(redis: Redis) -> None:
     await books.set("dl", PAUSED.id, at=await books.now() - 3 * 3600 * 1000)
     await books.ledger.finish(dead[0], DeliveryState.DEAD, reason="path_escape")
     await books.end(GOOD)
-    await sign_on(redis, books.keys, "here:1:ab", await books.now())
+    await sign_on(redis, books.keys, "here:1:ab", await books.now(), 10)
 
 
 def _redis(url: str, fill: bool) -> None:
@@ -84,7 +84,7 @@ def test_people_get_one_screen(capsys: Captured) -> None:
         "dead           1",
     ):
         assert words in lines
-    assert any(line.startswith("paused         target all/crm: token_refused, 1 wait") for line in lines)
+    assert any(line.startswith("paused         target all/crm: token_refused since ") and line.endswith(", 1 waits") for line in lines)
     assert any(line.strip().startswith("1 path_escape, the newest") for line in lines)
 
 

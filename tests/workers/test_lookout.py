@@ -12,8 +12,9 @@ from config.routes import RouteTable, load
 from tests.workers.ledger.books import Books, delivery
 from workers.care.lookout import look_forever, places_of
 from workers.health import health_server
+from workers.ledger.holds import Hold
 from workers.ledger.ledger import Ledger
-from workers.ledger.standing import Letters, Memory, Paused, Place, Standing, look
+from workers.ledger.standing import Letters, Memory, Place, Standing, look
 from workers.metrics import LAST_DELIVERY, show
 
 Figures = dict[tuple[str, tuple[str, ...]], float]
@@ -25,7 +26,11 @@ STANDING = Standing(
     states={},
     oldest_event=90_000,
     oldest={Place("all", "out"): 70_000, Place("gone", "a"): 50_000, Place("gone", "b"): 60_000},
-    paused=[Paused("target", "all/out", "token_refused", 70_000, 1)],
+    paused=[
+        Hold("target", "all/out", "refused", "token_refused", since=70_000, waiting=1),
+        Hold("sink", "lake", "held"),
+        Hold("target", "all/slow", "failing", "target_unavailable", since=70_000),
+    ],
     letters=[Letters("poison", 3, 99_000, "d1")],
     delivered={"all": 80_000, "gone": 81_000, "gone_too": 79_000},
     wanted=7,
@@ -74,6 +79,8 @@ async def test_every_figure_has_its_fixed_name_and_only_names_of_the_file(tmp_pa
         ("dead_letters", ("poison",)): 3.0,
         ("dead_letters", ("older",)): 1.0,
         ("paused", ("target", "all/out")): 1.0,
+        ("paused", ("sink", "lake")): 1.0,
+        ("failing", ("all/slow",)): 1.0,
         ("last_delivery_timestamp_seconds", ("all",)): 80.0,
         ("last_delivery_timestamp_seconds", ("other",)): 81.0,
         ("redis_used_ratio", ()): 0.25,
@@ -89,7 +96,7 @@ async def test_what_is_over_leaves_the_figures(tmp_path: Path) -> None:
     show(STANDING, places)
     show(replace(STANDING, paused=[], letters=[], dead=0, oldest={}), places)
     told = await figures()
-    assert [key for key in told if key[0] == "paused"] == []
+    assert [key for key in told if key[0] in {"paused", "failing"}] == []
     assert {key: value for key, value in told.items() if key[0] == "dead_letters"} == {("dead_letters", ("older",)): 0}
     assert ("due_oldest_seconds", ("other",)) not in told
 

@@ -7,7 +7,7 @@ overdue, and those that wait longest for their next turn, among which the oldest
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from config.contracts.delivery import DeliveryState
 from config.contracts.reasons import Reason
 from config.keys import Keys, RecordKind
+from workers.ledger.holds import Hold, queues
 
 #: Records looked at from each end of a list.
 MOST = 250
@@ -30,22 +31,6 @@ class Place(NamedTuple):
 
     route: str
     target: str
-
-
-class Paused(NamedTuple):
-    """Something that refused our credentials; what waits for it waits for a person.
-
-    Attributes:
-        name: of a source, or `route/target`.
-        since: birth of the oldest record that waits for it, in ms.
-        waiting: how many of those looked at.
-    """
-
-    kind: Literal["source", "target"]
-    name: str
-    reason: str
-    since: int
-    waiting: int
 
 
 class Letters(NamedTuple):
@@ -80,7 +65,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         oldest: the same of deliveries, by where they lead.
         letters: of the newest dead letters, the most frequent reason first.
         delivered: route → end of its last delivery, among the newest deliveries.
-        wanted: wake-ups that wait for a worker's slot or hold one.
+        paused: what keeps work waiting, though it could go.
+        wanted: what waits for a worker's slot, or for a place in its lane, or holds one.
         workers: who signed on lately.
         memory: None if Redis does not tell.
     """
@@ -92,7 +78,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, dict[str, int]]
     oldest_event: int | None
     oldest: dict[Place, int]
-    paused: list[Paused]
+    paused: list[Hold]
     letters: list[Letters]
     delivered: dict[str, int]
     wanted: int
@@ -122,7 +108,7 @@ class _Line(NamedTuple):
 
 
 async def look(redis: Redis, keys: Keys, most: int = MOST) -> Standing:
-    """Three round trips, each of short commands. Raises RedisError, OSError."""
+    """Five round trips, each of short commands. Raises RedisError, OSError."""
     ask = redis.pipeline(transaction=False)
     ask.time()
     ask.zcard(keys.due)
@@ -135,6 +121,7 @@ async def look(redis: Redis, keys: Keys, most: int = MOST) -> Standing:
     ask.zrevrange(keys.workers, 0, most - 1, withscores=True)
     time, waiting, first, last, dead, letters, newest, wanted, workers = await ask.execute()
     now = time[0] * 1000 + time[1] // 1000
+    held = await queues(redis, keys, now)
     groups = (dict.fromkeys([*first, *last]), letters, [b"dl:" + each for each in newest])
     due, died, recent = await _lines(redis, keys, [[raw.decode() for raw in group] for group in groups])
     return Standing(
@@ -145,10 +132,10 @@ async def look(redis: Redis, keys: Keys, most: int = MOST) -> Standing:
         states=_states(due),
         oldest_event=min((one.at for one in due if one.kind == "ev"), default=None),
         oldest=_earliest(one for one in due if one.kind == "dl"),
-        paused=_paused(due),
+        paused=_paused(held.holds, due),
         letters=_letters(died),
         delivered=_delivered(recent),
-        wanted=wanted,
+        wanted=wanted + held.crowd,
         workers=sorted(name.decode() for name, until in workers if until > now),
         memory=await _memory(redis),
     )
@@ -214,16 +201,19 @@ def _earliest(lines: Iterable[_Line]) -> dict[Place, int]:
     return found
 
 
-def _paused(lines: Iterable[_Line]) -> list[Paused]:
-    found: dict[tuple[Literal["source", "target"], str], Paused] = {}
+def _paused(holds: Sequence[Hold], lines: Iterable[_Line]) -> list[Hold]:
+    """What keeps work waiting; and what refused a single record, which asks again by itself."""
+    found = {(one.kind, one.name): one for one in holds}
+    alone: dict[tuple[str, str], Hold] = {}
     for one in lines:
-        if key := _refused_by(one):
-            had = found.get(key, Paused(*key, one.reason, one.at, 0))
-            found[key] = had._replace(since=min(had.since, one.at), waiting=had.waiting + 1)
-    return sorted(found.values())
+        key = _refused_by(one)
+        if key and key not in found:
+            had = alone.get(key, Hold(*key, "refused", one.reason, since=one.at))
+            alone[key] = had._replace(since=min(had.since, one.at), waiting=had.waiting + 1)
+    return [*holds, *sorted(alone.values())]
 
 
-def _refused_by(one: _Line) -> tuple[Literal["source", "target"], str] | None:
+def _refused_by(one: _Line) -> tuple[str, str] | None:
     """An event has no state of its own for it: its reason tells."""
     if one.reason == Reason.SOURCE_TOKEN_REFUSED or (one.kind == "af" and one.state == DeliveryState.PAUSED):
         return "source", one.source

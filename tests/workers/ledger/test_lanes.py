@@ -75,7 +75,7 @@ async def opened(books: Books, count: int = 6) -> list[Delivery]:
 
 
 async def probe_now(books: Books, lane: str = LANE) -> None:
-    await cast("Awaitable[int]", books.redis.hset(books.keys.circuit(lane), "probe_at", 0))
+    await cast("Awaitable[int]", books.redis.hset(books.keys.circuit(lane), "probe_at", "0"))
     await books.ledger.sweep(10)
 
 
@@ -217,11 +217,11 @@ async def test_an_open_circuit_is_tried_by_one_at_a_time_and_they_take_turns(boo
     tried = []
     for _ in range(4):
         await probe_now(books)
-        (one,) = await woken(books)
+        (trying,) = await woken(books)
         await books.ledger.sweep(10)
-        assert await woken(books) == [one]
-        await fails(books, next(each for each in made if each.id == one))
-        tried.append(one)
+        assert await woken(books) == [trying]
+        await fails(books, next(each for each in made if each.id == trying))
+        tried.append(trying)
     assert tried == [made[4].id, *ids(made[5:])]
 
 
@@ -256,7 +256,7 @@ async def test_probes_grow_rarer_the_longer_nothing_answers(books: Books) -> Non
     waits = []
     for minutes in (0, 1, 30, 600):
         now = await books.now()
-        await cast("Awaitable[int]", books.redis.hset(circuit, "opened", now - minutes * 60_000))
+        await cast("Awaitable[int]", books.redis.hset(circuit, "opened", str(now - minutes * 60_000)))
         await probe_now(books)
         probe_at = int(await cast("Awaitable[bytes]", books.redis.hget(circuit, "probe_at")))
         waits.append(round((probe_at - now) / 1000))
@@ -313,9 +313,7 @@ async def test_what_is_held_stands_in_line_until_it_is_let_go(books: Books, name
     taken_event = await books.ledger.take_event(await books.accept(b"2"), 1)
     assert (taken_event is None) == (name == "source:apify")
     if taken_event:
-        await books.ledger.plan(
-            taken_event[0], EventState.PLANNED, run=run(), deliveries=[late], documents=DOCUMENTS
-        )
+        await books.ledger.plan(taken_event[0], EventState.PLANNED, run=run(), deliveries=[late], documents=DOCUMENTS)
     await books.ledger.sweep(10)
     assert await books.ledger.resume(name) == 2
     assert await take(books, early)

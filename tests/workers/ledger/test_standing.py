@@ -4,7 +4,9 @@ from config.contracts.delivery import DeliveryState
 from config.contracts.errors import Forbidden
 from config.contracts.reasons import Reason
 from tests.workers.ledger.books import Books, delivery
-from workers.ledger.standing import Paused, Place, look, sign_off, sign_on
+from workers.ledger.holds import Hold
+from workers.ledger.records import Signal
+from workers.ledger.standing import Place, look, sign_off, sign_on
 
 
 async def test_an_empty_ledger_has_nothing_to_say(books: Books) -> None:
@@ -34,7 +36,7 @@ async def test_everything_open_is_counted_by_state_and_the_oldest_by_where_it_le
     }
     assert standing.oldest_event == 1000
     assert (standing.oldest[Place("all", "rows")], standing.oldest[Place("all", "crm")]) == (2000, 3000)
-    assert standing.paused == [Paused("target", "all/crm", "token_refused", 3000, 1)]
+    assert standing.paused == [Hold("target", "all/crm", "refused", "token_refused", since=3000, waiting=1)]
     assert standing.wanted == 3, "the event, the one that waits and the one that runs; not the paused one"
 
 
@@ -47,7 +49,7 @@ async def test_a_source_that_refused_our_token_is_paused_for_whatever_waits_for_
     await _pause(books, one.id, Reason.SOURCE_TOKEN_REFUSED)
     await books.set("ev", event, at=4000)
     standing = await look(books.redis, books.keys)
-    assert standing.paused == [Paused("source", "apify", "source_token_refused", 4000, 2)]
+    assert standing.paused == [Hold("source", "apify", "refused", "source_token_refused", since=4000, waiting=2)]
 
 
 async def test_dead_letters_are_grouped_by_reason_and_the_end_of_a_route_is_its_last(books: Books) -> None:
@@ -102,3 +104,22 @@ async def _pause(books: Books, delivery_id: str, reason: Reason) -> None:
     assert taken
     error = Forbidden(reason, "HTTP 401")
     await books.ledger.hand_back(taken[0], "paused", 60, reason=error.reason, detail=error.detail)
+
+
+async def test_holds_say_why_and_who_waits_and_a_crowd_wants_slots(books: Books) -> None:
+    await books.redis.set(books.keys.breadth, 1)
+    crowd = [delivery("crowd", life=f"2026-01-30T07:38:{n:02}.000Z") for n in range(4)]
+    refused, held = delivery("refused"), delivery("held")
+    await books.ledger.pause("sink:nobody's", await books.now() - 1)
+    await books.ledger.pause("target:all/held")
+    await books.plan(refused, held, *crowd)
+    taken = await books.ledger.take_delivery(refused.id, 1)
+    assert taken
+    said = {"reason": "token_refused", "detail": "HTTP 401"}
+    await books.ledger.hand_back(taken[0], "paused", 60, Signal.REFUSED, **said)
+    standing = await look(books.redis, books.keys)
+    first, second = standing.paused
+    assert second == Hold("target", "all/held", "held", waiting=1)
+    assert first[:5] == ("target", "all/refused", "refused", "token_refused", "HTTP 401")
+    assert (first.until - first.since, first.waiting) == (15_000, 1)
+    assert standing.wanted == 4, "one of the crowd has the place, three wait for one; who is held wants none"
