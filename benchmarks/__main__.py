@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import accept, dataset, growth
+from benchmarks import accept, dataset, growth, neighbours, runs
 from benchmarks.comparison import Comparison
 from benchmarks.measure import Failed
 
-BENCHES = ("accept", "dataset", "slow", "growth")
+BENCHES = ("accept", "runs", "dataset", "slow", "growth", "neighbours")
 
 
 def main() -> int:
@@ -52,6 +52,8 @@ async def measure(asked: argparse.Namespace) -> list[Comparison]:
     """Each comparison is shown as soon as it is there."""
     benches = {
         "accept": lambda: accept.compare(asked.repetitions, 1.0 if asked.quick else 4.0, asked.connections),
+        "runs": lambda: runs.compare(asked.repetitions, 50 if asked.quick else 500),
+        "neighbours": lambda: neighbours.compare(asked.repetitions, 20 if asked.quick else 100),
         "dataset": lambda: dataset.compare(asked.repetitions, 20_000 if asked.quick else 200_000),
         "slow": lambda: dataset.compare_slow(asked.repetitions, 20_000 if asked.quick else 100_000),
         "growth": lambda: growth.compare((20_000, 200_000) if asked.quick else (20_000, 200_000, 1_000_000)),

@@ -15,7 +15,7 @@ from redis import Redis
 
 from benchmarks.comparison import Comparison, Sample, in_turns
 from benchmarks.load import SECRET
-from benchmarks.measure import Failed, cpu_seconds, redis_pid, running
+from benchmarks.measure import Failed, cpu_seconds, peak_mb, redis_pid, running
 from console.embedded import embedded_valkey
 
 RUNRELAY, BARE, ARQ = "Runrelay", "bare Starlette", "Starlette + arq"
@@ -56,7 +56,7 @@ async def compare(repetitions: int, seconds: float, connections: int) -> Compari
     shots = {name: partial(shoot, server, seconds, connections) for name, server in SERVERS.items()}
     return Comparison(
         title=f"Accepting webhooks of 1.2 KB over {connections} connections",
-        quantities={"rate": "webhooks/s", "cpu": "CPU µs each", "p50": "p50 ms", "p99": "p99 ms"},
+        quantities={"rate": "webhooks/s", "cpu": "CPU µs each", "p50": "p50 ms", "p99": "p99 ms", "memory": "peak MB"},
         peers=(BARE, ARQ),
         samples=await in_turns(shots, repetitions),
     )
@@ -73,9 +73,11 @@ async def shoot(server: Server, seconds: float, connections: int) -> Sample:
             before = cpu_seconds(serving.pid, redis_pid(redis))
             shot = await fire(url, seconds, connections)
             used = cpu_seconds(serving.pid, redis_pid(redis)) - before
+            memory = peak_mb(serving.pid)
         if server.stored:
             check_stored(redis, server.stored, warm["answered"] + shot["answered"])
-    return {**{key: shot[key] for key in ("rate", "p50", "p99")}, "cpu": 1e6 * used / shot["answered"]}
+    own = {"cpu": 1e6 * used / shot["answered"], "memory": memory}
+    return {key: shot[key] for key in ("rate", "p50", "p99")} | own
 
 
 async def fire(url: str, seconds: float, connections: int) -> Mapping[str, float]:

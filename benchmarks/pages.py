@@ -1,8 +1,9 @@
 """A platform with one run and one dataset, as fast as Python can serve it: `python -m benchmarks.pages ROWS [DELAY]`.
 
-Rows are rendered once, in pages of 1,000 that repeat. It answers what is needed to deliver a run: whose token it is,
-the run, the dataset's count, and its items as `json` or `jsonl` with Apify's pagination headers. Without `limit` all
-items come in one answer. Nothing is compressed. DELAY: seconds before each answer.
+Rows are rendered once, in pages of 1,000 (or all of them, if they are fewer) that repeat. It answers what is needed to
+deliver a run: whose token it is, the run, the dataset's count, and its items as `json` or `jsonl` with Apify's
+pagination headers. Every run and every dataset one asks for is there, and like all others. Without `limit` all items
+come in one answer. Nothing is compressed. DELAY: seconds before each answer.
 """
 
 import asyncio
@@ -27,7 +28,12 @@ RUN = {
     "startedAt": "2026-11-20T09:38:51.904Z",
     "finishedAt": "2026-11-20T09:41:07.003Z",
     "meta": {"origin": "API"},
+    "buildId": "BuIlDiDOfSeventee",
     "defaultDatasetId": DATASET_ID,
+    "defaultKeyValueStoreId": "sToReIdOfSeventee",
+    "defaultRequestQueueId": "QuEuEiDoFSeventee",
+    "stats": {"restartCount": 0, "resurrectCount": 0, "computeUnits": 0.1},
+    "options": {"build": "latest", "timeoutSecs": 300, "memoryMbytes": 1024, "diskMbytes": 2048},
 }
 
 
@@ -57,17 +63,17 @@ class Dataset:
     """Rows as they are sent."""
 
     def __init__(self, rows: int) -> None:
-        self.rows = rows
-        pages = [[item(page * PAGE + row) for row in range(PAGE)] for page in range(DIFFERENT_PAGES)]
+        self.rows, self.page = rows, min(PAGE, rows)
+        pages = [[item(page * PAGE + row) for row in range(self.page)] for page in range(DIFFERENT_PAGES)]
         self.jsonl = [("\n".join(page) + "\n").encode() for page in pages]
         self.json = [f"[{','.join(page)}]".encode() for page in pages]
 
     def items(self, form: str, offset: int, limit: int) -> tuple[int, Iterator[bytes]]:
-        """How many rows, and the pages they are on. Both numbers are multiples of PAGE."""
+        """How many rows, and the pages they are on. Both numbers are multiples of a page."""
         pages = self.jsonl if form == "jsonl" else self.json
         count = max(0, min(limit or self.rows, self.rows - offset))
-        first = offset // PAGE
-        return count, islice(cycle(pages), first % DIFFERENT_PAGES, first % DIFFERENT_PAGES + count // PAGE)
+        first = offset // self.page % DIFFERENT_PAGES
+        return count, islice(cycle(pages), first, first + count // self.page)
 
 
 class Platform:
@@ -98,9 +104,10 @@ class Platform:
     def document(self, path: str) -> bytes:
         if path.endswith("/users/me"):
             return _json({"data": {"id": ACCOUNT}}).encode()
+        name = path.rpartition("/")[2]
         if "/actor-runs/" in path:
-            return _json({"data": RUN}).encode()
-        return _json({"data": {"id": DATASET_ID, "itemCount": self.dataset.rows}}).encode()
+            return _json({"data": {**RUN, "id": name, "defaultDatasetId": f"{DATASET_ID}{name}"}}).encode()
+        return _json({"data": {"id": name, "itemCount": self.dataset.rows}}).encode()
 
     def items(self, query: dict[str, str]) -> Iterator[bytes]:
         form = query.get("format", "json")

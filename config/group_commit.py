@@ -1,7 +1,8 @@
 """Group commit: what many callers want to make durable at the same time goes in one flush.
 
 One flush is under way at a time; whatever arrives meanwhile goes with the next, and with none under way the next begins
-at once: nobody waits for a timer. So an fsync costs one flush, however many callers share it.
+at once: nobody waits for a timer. So an fsync costs one flush, however many callers share it. A flush ends in time for
+whoever waits in it the longest, so that no caller needs a timer of its own.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ MOST_BYTES = 4 * 1024 * 1024
 class _Waiting(NamedTuple, Generic[Item, Answer]):
     items: Sequence[Item]
     size: int
+    until: float
     answers: "asyncio.Future[Sequence[Answer]]"
 
 
@@ -28,12 +30,16 @@ class GroupCommit(Generic[Item, Answer]):
 
     commit: makes items durable, all or with an error, and gives one answer for each, in order.
     size: bytes of an item.
+    seconds: within which each caller has its answers, or a TimeoutError.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], size: Callable[[Item], int]
+        self,
+        commit: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        size: Callable[[Item], int],
+        seconds: float,
     ) -> None:
-        self._commit, self._size = commit, size
+        self._commit, self._size, self._seconds = commit, size, seconds
         self._waiting: deque[_Waiting[Item, Answer]] = deque()
         self._flushing: asyncio.Task[None] | None = None
 
@@ -42,8 +48,9 @@ class GroupCommit(Generic[Item, Answer]):
 
         A caller that is cancelled before its flush began takes its items with it.
         """
-        answers: asyncio.Future[Sequence[Answer]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(items, sum(map(self._size, items)), answers))
+        loop = asyncio.get_running_loop()
+        answers: asyncio.Future[Sequence[Answer]] = loop.create_future()
+        self._waiting.append(_Waiting(items, sum(map(self._size, items)), loop.time() + self._seconds, answers))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return await answers
@@ -75,7 +82,8 @@ class GroupCommit(Generic[Item, Answer]):
     async def _settle(self, group: list[_Waiting[Item, Answer]]) -> None:
         items = [item for one in group for item in one.items]
         try:
-            answers = await self._commit(items)
+            async with asyncio.timeout_at(group[0].until):
+                answers = await self._commit(items)
         except Exception as exc:
             for one in group:
                 if not one.answers.done():

@@ -9,11 +9,13 @@ import logging
 import math
 import re
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, TextIO
 from urllib.parse import quote
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -40,8 +42,8 @@ KEPT = r"\g<header>\g<query>\g<userinfo>\g<platform>" + MASK
 #: a word in which none of the patterns can match: most of what is logged, and quickly seen
 PLAIN = re.compile(r"[A-Za-z0-9./-]*")
 
-#: what could move the cursor, start a line or turn text around on a terminal (CWE-117)
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+#: what could move the cursor, start a line or turn text around on a terminal (CWE-117), and what no encoding can write
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]")
 
 #: libraries that say more than we want to read, and the least level we take from them
 CHATTER = {
@@ -91,12 +93,31 @@ class Mask:
         return MASK if hidden else self.value(value)
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        if self.has_nothing_to_hide(line):
+            return line
         return {name: self.field(name, value) for name, value in line.items()}
+
+    def has_nothing_to_hide(self, line: EventDict) -> bool:
+        """Whether all values are numbers and plain words under public names. Most lines are, and quickly seen to be."""
+        if not all(map(is_public, line)):
+            return False
+        words = []
+        for value in line.values():
+            if type(value) is str:
+                words.append(value)
+            elif type(value) is not int and not (type(value) is float and math.isfinite(value)):
+                return False
+        said = "/".join(words)
+        return PLAIN.fullmatch(said) is not None and not any(known in said for known in self._known)
 
 
 @lru_cache(maxsize=1024)
 def is_private(name: str) -> bool:
     return PRIVATE.fullmatch(name) is not None
+
+
+def is_public(name: str) -> bool:
+    return not is_private(name)
 
 
 _mask = Mask()
@@ -142,33 +163,46 @@ def configure(
 
 
 def _for_machines() -> list[Processor]:
-    return [*_masked(), _ordered, structlog.processors.JSONRenderer()]
+    return [structlog.processors.format_exc_info, _mask, _headed, _as_json]
 
 
 def _for_people(colors: bool) -> list[Processor]:
     renderer = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=24, sort_keys=False)
-    return [*_masked(), _harmless, renderer]
+    return [structlog.processors.format_exc_info, _mask, _headed, _harmless, renderer]
 
 
-def _masked() -> list[Processor]:
-    """What a line says, without secrets; then what we know to be none."""
-    return [
-        structlog.processors.format_exc_info,
-        _mask,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
+def _headed(_logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
+    """Time, level and event first, where the eye looks for them. Behind the mask: they are ours."""
+    head = {"time": _now(), "level": "error" if method == "exception" else method}
+    return {**head, "event": line["event"], **line, **head}
 
 
-def _ordered(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Time, level and event first, where the eye looks for them."""
-    return {"time": line["time"], "level": line["level"], "event": line["event"], **line}
+def _now() -> str:
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(since_1970: int) -> str:
+    """Many lines are written in one."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_1970))
+
+
+def _as_json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    """All but printable ASCII is written out, which msgspec would not do: nothing in a line can steer a terminal."""
+    try:
+        text = msgspec.json.encode(line).decode("ascii")
+    except (UnicodeError, OverflowError):
+        return json.dumps(line)
+    return text if text.isprintable() else json.dumps(line)
 
 
 def _harmless(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Nothing in a line can look like another line, nor steer the terminal. A traceback keeps its lines, indented."""
     traceback = line.pop("exception", None)
-    clean: EventDict = {name: escaped(value) if isinstance(value, str) else value for name, value in line.items()}
+    clean: EventDict = {
+        escaped(name): escaped(value) if isinstance(value, str) else value for name, value in line.items()
+    }
     if traceback is not None:
         clean["exception"] = "\n".join("    " + escaped(each) for each in str(traceback).split("\n"))
     return clean

@@ -5,20 +5,21 @@ lost wake-up is only a delay. `enqueue_job()` is not used: it answers None for a
 duplicate.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha1
 from typing import Any, NamedTuple, Self
 
 import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
+from config.asking import ask
 from config.contracts.errors import RunrelayError
 from config.contracts.event import Event
-from config.durability import findings
+from config.durability import Trust
 from config.group_commit import GroupCommit
 from config.keys import Keys
 from config.scripts import script
@@ -26,6 +27,8 @@ from config.settings import Durability, Settings
 
 #: Seconds one commit may take in all. Beyond it the sender is told to come back.
 COMMIT_TIMEOUT = 2.0
+#: Milliseconds of it that a replica has to confirm; one that has just come in step takes a second for its first word.
+REPLICA_MS = 1500
 #: Longer than the platform's 34 h of retries; later repeats collapse on the delivery id.
 SEEN_MS = 72 * 3600 * 1000
 
@@ -63,19 +66,20 @@ class RunQueue:
         self.redis = redis
         self.keys = keys
         self.durability = durability
-        self._trusted = False
-        self._script = redis.register_script(script("config", "accept"))
-        self._together = GroupCommit(self._commit, size=lambda event: len(event.body))
+        self._trust = Trust(redis, durability)
+        self._script = script("config", "accept")
+        self._sha = sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._together = GroupCommit(self._commit, size=lambda event: len(event.body), seconds=COMMIT_TIMEOUT)
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, settings: Settings) -> AsyncIterator[Self]:
-        """A queue with a pool of its own that never retries by itself: the sender does that better."""
+        """A queue with a pool of its own that never retries by itself: the sender does that better. Nor does it time
+        what it does: that costs as much again, and every commit and every look has its deadline."""
         pool = BlockingConnectionPool.from_url(
             settings.redis_url,
             max_connections=64,
             timeout=COMMIT_TIMEOUT,
-            socket_timeout=COMMIT_TIMEOUT,
             socket_connect_timeout=COMMIT_TIMEOUT,
             retry=Retry(NoBackoff(), 0),
         )
@@ -89,41 +93,42 @@ class RunQueue:
         """Commit events: dedupe, record, `due` entry and arq wake-up, together with those of whoever calls meanwhile.
 
         Returns: one answer per event, in order.
-        Raises QueueUnavailable unless Redis confirmed each with an integer.
+        Raises QueueUnavailable unless Redis confirmed each with an integer, and a replica did where one is waited for.
         """
         if not events:
             return []
-        await self._trust()
+        if doubts := await self._trust.doubts():
+            raise QueueUnavailable("; ".join(doubts))
         try:
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                return list(await self._together(events))
-        except TimeoutError as exc:
+            return list(await self._together(events))
+        except (RedisError, OSError, TimeoutError) as exc:
             raise QueueUnavailable(type(exc).__name__) from exc
+
+    async def ready(self) -> Sequence[str]:
+        """Why webhooks must not be taken now, one sentence each; empty when all is well."""
+        return await self._trust.look()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was seen at the last look that somebody should mend, though webhooks are taken."""
+        return self._trust.warnings
 
     async def _commit(self, events: Sequence[Event]) -> list[Accepted | Duplicate]:
-        """All in one script."""
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                reply = await self._script(args=[self.keys.namespace, SEEN_MS, *_arguments(events)])
-        except (RedisError, OSError, TimeoutError) as exc:
-            raise QueueUnavailable(type(exc).__name__) from exc
+        """All in one script; behind it, in the same packet, the wait for a replica."""
+        arguments = [0, self.keys.namespace, SEEN_MS, *_arguments(events)]
+        further = [("WAIT", 1, REPLICA_MS)] if self._waits() else []
+        reply, *replicas = await ask(self.redis.connection_pool, ("EVALSHA", self._sha, *arguments), *further)
+        if isinstance(reply, NoScriptError):
+            reply, *replicas = await ask(self.redis.connection_pool, ("EVAL", self._script, *arguments), *further)
+        if isinstance(reply, RedisError):
+            raise reply
+        if not all(type(count) is int and count > 0 for count in replicas):
+            self._trust.look_soon()
+            raise QueueUnavailable("no replica confirmed it")
         return _answers(events, reply)
 
-    async def _trust(self) -> None:
-        """Look once at what a 200 would be worth. Later changes show in `ready` and do not take the door down."""
-        if self._trusted:
-            return
-        if found := await self.ready():
-            raise QueueUnavailable("; ".join(found))
-        self._trusted = True
-
-    async def ready(self) -> list[str]:
-        """Why webhooks must not be taken now, one sentence each; empty when all is well."""
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                return await findings(self.redis, self.durability)
-        except (RedisError, OSError, TimeoutError) as exc:
-            return [f"Redis does not answer ({type(exc).__name__}); check REDIS_URL and that it is running"]
+    def _waits(self) -> bool:
+        return self.durability == "replicated" or (self.durability == "strict" and self._trust.replicas > 0)
 
 
 def _arguments(events: Sequence[Event]) -> list[str | bytes]:

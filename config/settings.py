@@ -1,12 +1,14 @@
 """Every environment variable Runrelay reads, with its unit and default. After this nothing reads the environment
 but `${VAR}` in runrelay.yaml."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.addresses import mapped
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 
@@ -35,8 +37,9 @@ class Settings(BaseSettings):
     )
     durability: Durability = Field(
         "strict",
-        description="What a 200 promises: `strict` = fsynced by Redis; `relaxed` = whatever Redis does; `replicated` "
-        "is reserved for waiting on replicas and equals `relaxed` so far.",
+        description="What a 200 promises: `strict` = fsynced by Redis, and confirmed by a replica if it has any; "
+        "`replicated` = confirmed by a replica, for a Redis without append-only file or CONFIG; `relaxed` = whatever "
+        "Redis does.",
     )
     namespace: str = Field(
         "rr", pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Prefix of every key; several share one Redis."
@@ -63,7 +66,17 @@ class Settings(BaseSettings):
         description="Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For is believed; "
         "`allow_ips` behind a proxy needs it.",
     )
-    receive_timeout: float = Field(10.0, gt=0, description="Seconds within which a webhook must have arrived whole.")
+    receive_timeout: float = Field(
+        10.0, gt=0, description="Seconds within which the headers of a webhook must have arrived, and again its body."
+    )
+
+    @field_validator("proxies")
+    @classmethod
+    def _name_networks(cls, proxies: str) -> str:
+        """Without this a mistyped one is never met, and `*` lets everybody name the address they come from."""
+        for part in _listed(proxies):
+            ip_network(part)
+        return proxies
 
     @model_validator(mode="after")
     def _slices_end_in_time(self) -> Self:
@@ -78,7 +91,8 @@ class Settings(BaseSettings):
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.proxies.split(",") if part.strip())
+        """Each as written, and an IPv4 one also as it looks on a socket that takes IPv6, too."""
+        return tuple(spelling for part in _listed(self.proxies) for spelling in (part, *mapped(part)))
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -93,8 +107,13 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigInvalid([_problem(error["loc"], error["msg"]) for error in exc.errors()]) from None
 
 
+def _listed(written: str) -> list[str]:
+    return [part.strip() for part in written.split(",") if part.strip()]
+
+
 def _problem(loc: tuple[int | str, ...], message: str) -> Problem:
+    message = message.removeprefix("Value error, ")
     if not loc:
-        return Problem(message.removeprefix("Value error, "))
+        return Problem(message)
     name = str(loc[0]).upper()
     return Problem(message, path=name if name == "REDIS_URL" else f"RUNRELAY_{name}")

@@ -10,8 +10,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator
 
-_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z%]+)", re.ASCII)
-_RATE = re.compile(r"([0-9]+)/([0-9.]*[a-z]+)", re.ASCII)
+# So many digits always fit a float, and say more than anybody means.
+_AMOUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?([A-Za-z%]+)", re.ASCII)
+_RATE = re.compile(r"([0-9]{1,12})/([0-9.]*[a-z]+)", re.ASCII)
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}

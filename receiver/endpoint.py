@@ -4,19 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import structlog
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.kinds import Kind
 from config.contracts.source import Source
 from config.queue import Accepted, Duplicate, QueueUnavailable
-from receiver.answers import taken
-from receiver.content import require_json
+from receiver.answers import Answer, only, path_not_found, taken
+from receiver.content import by_name, require_json, secret_in
 from receiver.journal import Entry
 
 log = structlog.get_logger()
+
+#: what all webhooks' paths begin with; the source's name follows, and behind a further slash perhaps the secret
+PREFIX = "/webhooks/"
 
 
 class Queue(Protocol):
@@ -30,24 +33,37 @@ class Queue(Protocol):
         """Why it must not take webhooks now; empty if it may."""
         ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What somebody should mend although it may, as of the last look."""
+        ...
+
 
 class Door:
-    """Takes webhooks of the given sources, by name, and commits them to the queue."""
+    """Takes webhooks of the given sources, by name, and commits them to the queue.
+
+    A bare ASGI callable: every webhook passes here, and a router and a request object would cost as much as the rest.
+    """
 
     def __init__(self, sources: Mapping[str, Source], queue: Queue) -> None:
         self.sources = sources
         self.queue = queue
 
-    async def receive(self, request: Request) -> Response:
-        entry = Entry.of(request.scope)
-        source = self.source_for(request.path_params["source"])
-        entry.source = source.name
-        source.admit(request.client.host if request.client else None)
-        source.authenticate(presented(request))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self.receive(scope, receive)
+        await answer.to(send)
 
-        require_json(request.headers)
-        body = await request.body()
-        event = source.parse(request.headers, body)
+    async def receive(self, scope: Scope, receive: Receive) -> Answer:
+        entry = Entry.of(scope)
+        name, secret = addressed(scope)
+        source = self.source_for(name)
+        entry.source = source.name
+        headers = by_name(scope["headers"])
+        source.admit(scope["client"][0] if scope["client"] else None)
+        source.authenticate(secret or secret_in(headers))
+
+        require_json(headers, scope["headers"])
+        event = source.parse(headers, await whole_body(receive))
         entry.describes(event)
 
         entry.answer = await self.word_for(event)
@@ -84,10 +100,27 @@ class Door:
         raise QueueUnavailable("odd answer")
 
 
-def presented(request: Request) -> str | None:
-    """The secret that came along: the last part of the path, else the header, with or without `Bearer`."""
-    if in_path := request.path_params.get("token"):
-        return str(in_path)
-    header = request.headers.get("authorization", "").strip()
-    scheme, _, rest = header.partition(" ")
-    return (rest.strip() if scheme.lower() == "bearer" else header) or None
+def addressed(scope: Scope) -> tuple[str, str]:
+    """The source's name and, empty if there is none, the secret in a path that begins with `PREFIX`.
+
+    Raises Refused: path_not_found without a name, method_not_allowed unless it is a POST.
+    """
+    name, _, secret = scope["path"].removeprefix(PREFIX).partition("/")
+    if not name:
+        raise path_not_found()
+    if scope["method"] != "POST":
+        raise only("POST")
+    return name, secret
+
+
+async def whole_body(receive: Receive) -> bytes:
+    """Raises ClientDisconnect if its end never comes."""
+    pieces = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

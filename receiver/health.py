@@ -8,8 +8,8 @@ from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
 from receiver.answers import QUEUE_RETRY_AFTER
 from receiver.endpoint import Queue
-from receiver.journal import Metrics
 from receiver.limits import Gate
+from receiver.metrics import Metrics
 
 
 class Health:
@@ -28,7 +28,8 @@ class Health:
         if findings := await self.queue.ready():
             headers = {"Retry-After": str(QUEUE_RETRY_AFTER)}
             raise Refused(Kind.QUEUE_UNAVAILABLE, "; ".join(findings), headers)
-        return JSONResponse({"status": "ok"})
+        warnings = list(self.queue.warnings)
+        return JSONResponse({"status": "ok", **({"warnings": warnings} if warnings else {})})
 
     async def exposition(self, _request: Request) -> Response:
         return Response(generate_latest(self.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

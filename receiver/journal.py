@@ -5,24 +5,19 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.contracts.event import Event, Ignored, Test
 from config.queue import QueueUnavailable
 from receiver.answers import refusal_of
+from receiver.metrics import Metrics
 
-log = structlog.get_logger()
-
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 #: answers nobody has to look into
 GOOD = frozenset({"accepted", "duplicate", "ignored", "test"})
 
 #: fields of an entry on its line, in this order; empty ones are left out
 FACTS = ("source", "answer", "reason", "kind", "event_id", "run_id", "bytes")
-
-BYTES = (256, 1024, 4096, 16384, 65536, 262144, 1048576)
 
 
 @dataclass(slots=True)
@@ -61,33 +56,13 @@ class Entry:
                 self.kind = event.kind[:64]
 
 
-class Metrics:
-    """What Prometheus may ask about this process."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.webhooks = Counter(
-            "runrelay_webhooks", "Webhooks answered, by answer.", ["source", "answer"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "runrelay_webhook_seconds", "Time to answer a webhook.", buckets=SECONDS, registry=self.registry
-        )
-        self.bytes = Histogram(
-            "runrelay_webhook_bytes", "Bytes read of a webhook's body.", buckets=BYTES, registry=self.registry
-        )
-
-    def record(self, entry: Entry, seconds: float) -> None:
-        self.webhooks.labels(entry.source, entry.answer).inc()
-        self.seconds.observe(seconds)
-        self.bytes.observe(entry.bytes)
-
-
 class Journal:
-    """ASGI middleware: writes one entry for each request, however it ends."""
+    """ASGI middleware: writes one entry for each request, however it ends. Logs as it was configured when made."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
+        self.log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry = scope["runrelay.entry"] = Entry()
@@ -112,7 +87,7 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         seconds = time.perf_counter() - entry.began
-        self.metrics.record(entry, seconds)
-        line = log.info if entry.answer in GOOD else log.warning
+        self.metrics.answered(entry.source, entry.answer, seconds, entry.bytes)
+        line = self.log.info if entry.answer in GOOD else self.log.warning
         facts = {name: fact for name in FACTS if (fact := getattr(entry, name)) != ""}
         line("webhook.received", **facts, seconds=round(seconds, 6))

@@ -17,7 +17,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
 from receiver.answers import LINGER, refused
-from receiver.limits import MOST_HEAD_BYTES
+from receiver.gathering import Gathering
+from receiver.limits import MOST_HEAD_BYTES, WHOLE
+from receiver.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -33,6 +35,16 @@ class Stage(Enum):
     BODY = auto()
 
 
+class Trailers(list[tuple[bytes, bytes]]):
+    """In the place of headers, once those have been believed: what comes behind a body is none. Nothing is kept."""
+
+    size = 0
+
+    def append(self, header: tuple[bytes, bytes]) -> None:
+        self.size += line_bytes(*header)
+        check_size(self.size)
+
+
 class Connection(HttpToolsProtocol):
     """One sender's connection.
 
@@ -43,21 +55,25 @@ class Connection(HttpToolsProtocol):
             a sender may leave our answers unread.
         deadline: running while a head is awaited.
         stage: of the newest message.
-        head_bytes: what the parser found in the newest head, and in the trailers after its body.
         loose_bytes: what came since the last end of a head or piece of a body, parsed or not.
+        head_at_most: bytes that a head which ends in this read may have.
+        idle_since: when the last answer was given (the loop's clock); None while there is something to do.
         over: nothing that comes is read any longer.
         last_word: what to say when all requests before have their answers; None hangs up in silence.
     """
 
     seconds: float
+    metrics: Metrics
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.deadline: asyncio.TimerHandle | None = None
         self.unread: asyncio.TimerHandle | None = None
         self.stage = Stage.NONE
-        self.head_bytes = 0
         self.loose_bytes = 0
+        self.head_at_most = 0
+        self.idle_since: float | None = None
+        self.idling: asyncio.TimerHandle | None = None
         self.over = False
         self.last_word: Refused | None = None
 
@@ -65,27 +81,34 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self.transport = Gathering(transport, self.loop)  # type: ignore[assignment]  # all of it that uvicorn uses
         self.await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.head_came()
+        if self.idling:
+            self.idling.cancel()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.over:
             return
-        self._unset_keepalive_if_required()
-        if self.stage is not Stage.BODY:
-            self.await_head()
-        self.loose_bytes += len(data)
+        self.idle_since = None
+        self.loose_bytes = self.head_at_most = self.loose_bytes + len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as exc:
             self.refuse(exc.__context__ if isinstance(exc.__context__, Refused) else malformed())
         else:
-            if self.loose_bytes > MOST_HEAD_BYTES:
-                self.refuse(too_large())
+            self.expect_more()
+
+    def expect_more(self) -> None:
+        """What has come may be the beginning of a head: it must end in time, and before it is too large."""
+        if self.loose_bytes > MOST_HEAD_BYTES:
+            self.refuse(too_large())
+        elif self.stage is Stage.HEAD or (self.stage is Stage.NONE and self.loose_bytes):
+            self.await_head()
 
     def pause_writing(self) -> None:
         """Our answers are not being read; they must not pile up for ever."""
@@ -103,17 +126,6 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.stage = Stage.HEAD
-        self.head_bytes = 0
-        self.await_head()
-
-    def on_url(self, url: bytes) -> None:
-        self.grow(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.grow(len(name) + len(": \r\n") + len(value))
-        if self.stage is Stage.HEAD:  # a trailer is no header: it comes when the headers have been believed
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():  # the parser would take the body for the start of something else
@@ -122,10 +134,13 @@ class Connection(HttpToolsProtocol):
             raise malformed()
         if len(self.pipeline) >= MOST_IN_A_ROW:
             raise Refused(Kind.RATE_LIMITED, f"wait for answers; at most {MOST_IN_A_ROW} requests may be ahead of them")
+        if self.head_at_most > MOST_HEAD_BYTES:  # else there is nothing to count
+            check_size(len(self.url) + sum(line_bytes(*header) for header in self.headers))
         self.head_came()
         self.stage = Stage.BODY
         self.loose_bytes = 0
         super().on_headers_complete()
+        self.headers = Trailers()
 
     def on_body(self, body: bytes) -> None:
         self.loose_bytes = 0
@@ -134,20 +149,38 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self.stage = Stage.NONE
+        self.scope[WHOLE] = True  # type: ignore[literal-required]  # a key of our own
 
     def on_response_complete(self) -> None:
-        last = not self.pipeline
-        super().on_response_complete()
-        if last and not self.transport.is_closing() and (self.over or self.cycle.more_body):
+        """In the place of uvicorn's, which sets a timer for every answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.over or self.cycle.more_body:
             self.hang_up(self.last_word)
+        else:
+            self.rest()
+
+    def rest(self) -> None:
+        self.idle_since = self.loop.time()
+        if not self.idling:
+            self.idling = self.loop.call_later(self.timeout_keep_alive, self.end_if_idle)
+
+    def end_if_idle(self) -> None:
+        """One timer for many rests: it looks how long this one has lasted."""
+        self.idling = None
+        if self.idle_since is None:
+            return
+        left = self.idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.idling = self.loop.call_later(left, self.end_if_idle)
+        else:
+            self.transport.close()
 
     # limits
-
-    def grow(self, size: int) -> None:
-        """Raises Refused (headers_too_large)."""
-        self.head_bytes += size
-        if self.head_bytes > MOST_HEAD_BYTES:
-            raise too_large()
 
     def await_head(self) -> None:
         if not self.deadline:
@@ -168,7 +201,7 @@ class Connection(HttpToolsProtocol):
 
     def refuse(self, refusal: Refused | None) -> None:
         """Read nothing more, and say so (None: just hang up) as soon as it is this message's turn."""
-        log.warning("connection.refused", answer=refusal.kind if refusal else "silent")
+        self.note(refusal.kind if refusal else "silent")
         self.head_came()
         self.over = True
         self.last_word = refusal
@@ -194,25 +227,34 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(LINGER, self.transport.close)
 
     def cut_off(self) -> None:
-        log.warning("connection.refused", answer="unread")
+        self.note("unread")
         self.transport.abort()
+
+    def note(self, answer: str) -> None:
+        self.metrics.refused_connection(answer)
+        log.warning("connection.refused", answer=answer)
 
     def written(self, refusal: Refused) -> bytes:
         answer = refused(refusal)
-        status = HTTPStatus(answer.status_code)
-        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
+        status = HTTPStatus(answer.status)
+        headers = [*self.server_state.default_headers, *answer.headers, (b"connection", b"close")]
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
         return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, status.phrase.encode(), head, answer.body)
 
 
-def connections(seconds: float) -> type[Connection]:
-    """Connections whose heads come within so many seconds."""
+def connections(seconds: float, metrics: Metrics) -> type[Connection]:
+    """Connections whose heads come within so many seconds, and which count who was refused."""
+    return type("Timed", (Connection,), {"seconds": seconds, "metrics": metrics})
 
-    class Timed(Connection):
-        pass
 
-    Timed.seconds = seconds
-    return Timed
+def line_bytes(name: bytes, value: bytes) -> int:
+    return len(name) + len(": \r\n") + len(value)
+
+
+def check_size(head: int) -> None:
+    """Raises Refused (headers_too_large)."""
+    if head > MOST_HEAD_BYTES:
+        raise too_large()
 
 
 def malformed() -> Refused:

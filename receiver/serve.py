@@ -3,12 +3,14 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
+from typing import Any
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.loops.auto import auto_loop_factory
 
 from receiver.limits import RECEIVE_SECONDS, Gate
 from receiver.protocol import connections
@@ -22,6 +24,12 @@ GRACE = 20
 KEEP_ALIVE = 75
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """`asyncio.run` on the loop that uvicorn would choose: uvloop where there is one."""
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(main)
 
 
 async def serve(
@@ -92,7 +100,7 @@ class _Server(uvicorn.Server):
 def _config(app: Starlette, proxies: Sequence[str], head_seconds: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=connections(head_seconds),
+        http=connections(head_seconds, app.state.metrics),
         ws="none",
         lifespan="off",
         log_config=None,

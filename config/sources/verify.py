@@ -3,13 +3,11 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from config.addresses import MAPPED_BITS, plain
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
-
-#: Leading bits that all IPv4 addresses share when written as IPv6 (RFC 4291, 2.5.5.2).
-_MAPPED_BITS = 96
 
 
 class StaticSecrets:
@@ -60,22 +58,18 @@ class Addresses:
 
     def _holds(self, address: str) -> bool:
         try:
-            ip = _plain(ip_address(address))
+            ip = plain(ip_address(address))
         except ValueError:
             return False
         return any(ip in network for network in self._networks)
 
 
-def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
-
-
 def _plain_network(written: str) -> IPv4Network | IPv6Network:
     network = ip_network(written)
-    first = _plain(network.network_address)
+    first = plain(network.network_address)
     if network.version == first.version:
         return network
-    return ip_network((first, network.prefixlen - _MAPPED_BITS))
+    return ip_network((first, network.prefixlen - MAPPED_BITS))
 
 
 def _sha(secret: str) -> bytes:

@@ -14,22 +14,24 @@ class Store:
 
     def __init__(self) -> None:
         self.flushes: list[list[str]] = []
-        self.under_way = 0
+        self.under_way = False
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def commit(self, words: Sequence[str]) -> list[str]:
         self.flushes.append(list(words))
-        self.under_way += 1
-        assert self.under_way == 1, "one flush at a time"
-        await self.gate.wait()
-        self.under_way -= 1
+        assert not self.under_way, "one flush at a time"
+        self.under_way = True
+        try:
+            await self.gate.wait()
+        finally:
+            self.under_way = False
         if "bad" in words:
             raise OSError("refused")
         return [word.upper() for word in words]
 
-    def door(self) -> GroupCommit[str, str]:
-        return GroupCommit(self.commit, size=len)
+    def door(self, seconds: float = 60) -> GroupCommit[str, str]:
+        return GroupCommit(self.commit, size=len, seconds=seconds)
 
 
 async def settled() -> None:
@@ -124,3 +126,42 @@ async def test_a_flush_is_no_larger_than_those_behind_it_can_wait_for(
     answers = await asyncio.gather(*[door([word]) for word in "abcde"], door(["xyz"]))
     assert list(answers) == [["A"], ["B"], ["C"], ["D"], ["E"], ["XYZ"]]
     assert ["".join(flush) for flush in store.flushes] == flushes
+
+
+async def test_a_flush_that_takes_too_long_ends_for_all_in_it_and_those_behind_it_go_on() -> None:
+    store = Store()
+    door = store.door(seconds=0.1)
+    store.gate.clear()
+    first = asyncio.create_task(door(["a"]))
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(door(["b"]))
+    with pytest.raises(TimeoutError):
+        await first
+    store.gate.set()
+    assert await second == ["B"]
+    assert store.flushes == [["a"], ["b"]]
+
+
+async def test_a_flush_has_the_time_that_is_left_to_whoever_waits_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines, timeout_at = [], asyncio.timeout_at
+
+    def noted(when: float) -> asyncio.Timeout:
+        deadlines.append(when)
+        return timeout_at(when)
+
+    monkeypatch.setattr(asyncio, "timeout_at", noted)
+    store, now = Store(), asyncio.get_running_loop().time
+    door = store.door(seconds=60)
+    store.gate.clear()
+    began = [now()]
+    callers = [asyncio.create_task(door(["a"]))]
+    await asyncio.sleep(0.01)
+    began.append(now())
+    callers.append(asyncio.create_task(door(["b"])))
+    await asyncio.sleep(0.01)
+    callers.append(asyncio.create_task(door(["c"])))
+    await asyncio.sleep(0.01)
+    store.gate.set()
+    await asyncio.gather(*callers)
+    assert store.flushes == [["a"], ["b", "c"]]
+    assert [round(when - since, 2) for when, since in zip(deadlines, began, strict=True)] == [60, 60]

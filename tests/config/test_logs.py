@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config import logs
 
@@ -256,6 +258,25 @@ def test_a_field_with_a_private_name_never_shows_its_value(writing: Written, nam
     assert (only(stream)[name], only(stream)["headers"]) == ("***", {name: "***"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("token", "word", "***"),
+        ("note", "Bearer word", "Bearer ***"),
+        ("note", "apify_api_word", "apify_api_***"),
+        ("note", "word", "word"),
+        ("note", 1.5, 1.5),
+        ("note", float("inf"), "inf"),
+    ],
+)
+def test_a_line_of_plain_words_and_numbers_is_looked_at_as_well(
+    writing: Written, name: str, value: object, shown: object
+) -> None:
+    stream = writing()
+    log().info("hello", **{name: value})
+    assert only(stream)[name] == shown
+
+
 def test_numbers_and_empty_values_under_private_names_are_no_secrets(writing: Written) -> None:
     stream = writing()
     log().info("hello", token=7, secret="", password=None)
@@ -300,17 +321,50 @@ def test_masking_long_hostile_text_takes_no_time(writing: Written) -> None:
 # lines that pretend
 
 
+#: Words that data may bring: line breaks of every kind, sequences that steer a terminal, letters that turn text around.
+HOSTILE = [
+    *("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"),
+    *(
+        "\x00",
+        "\x07",
+        "\x08" * 9,
+        "\x7f",
+        "\t",
+        "\x1b[2J",
+        "\x1b[31mred\x1b[0m",
+        "\x1b]0;title\x07",
+        "\x1b]8;;http://x\x1b\\",
+    ),
+    *("\x1bc", "\x1b[1A\x1b[2K", "\x1bP+q\x1b\\", "\x9b2J", "\x9d0;t\x9c", "\x90", "\x1b[6n", "\x1b(0"),
+    *("\u061c", "\u200e", "\u200f", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068"),
+    *("\u2069", "\u206a", "\ufff9", "\ufffa", "\ufffb", "\ud800", "\udc80", "\udfff"),
+    '\n{"time":"2026-01-01T00:00:00Z","level":"info","event":"all.well"}',
+    "\n2026-01-01T00:00:00Z [info     ] all.well",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
 @pytest.mark.parametrize("format", ["json", "console"])
 def test_nothing_in_a_value_can_begin_a_line_or_steer_the_terminal(
-    writing: Written, format: Literal["json", "console"]
+    writing: Written, format: Literal["json", "console"], hostile: str
 ) -> None:
     stream = writing(format)
-    hostile = "a\nb\rc\x1b[2Jd\x00e\x7ff\x9bg\u2028h\u202ei\x85j"
-    log().info(f"event {hostile}", plain=hostile, nested={"x": [hostile]})
-    logging.getLogger("some.library").warning(hostile)
+    words = f"a{hostile}b"
+    log().info(f"event {words}", plain=words, nested={words: [words]}, error=ValueError(words), **{words: 1})
+    logging.getLogger("some.library").warning(words)
     said = stream.getvalue()
     assert len(said.splitlines()) == 2
     assert not logs.CONTROL.search(said.replace("\n", ""))
+    said.encode()
+
+
+@given(text=st.text(st.characters(exclude_categories=())))
+def test_whatever_is_escaped_can_be_written_on_one_line(text: str) -> None:
+    shown = logs.escaped(text)
+    assert (shown.splitlines() or [""]) == [shown]
+    assert shown.encode().decode() == shown
+    if not logs.CONTROL.search(text):
+        assert shown == text
 
 
 def test_a_message_inside_a_traceback_cannot_pretend_to_be_a_line(writing: Written) -> None:

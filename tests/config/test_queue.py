@@ -19,6 +19,11 @@ def event(run_id: str = "run1", body: bytes = b'{"a":1}') -> Event:
     return Event(id=event_id("apify", None, body), source="apify", run_id=run_id, kind="ACTOR.RUN.SUCCEEDED", body=body)
 
 
+NOT_FSYNCED = (
+    "appendfsync is everysec: the last second of webhooks is lost when the machine dies; set `appendfsync always`"
+)
+
+
 @pytest.fixture
 def queue(redis: Redis) -> RunQueue:
     return RunQueue(redis, Keys("rr"))
@@ -74,6 +79,21 @@ async def test_many_events_are_committed_by_one_call(queue: RunQueue, redis: Red
     assert await redis.zcard("rr:due") == 50
 
 
+async def test_a_server_that_forgot_the_script_is_told_again(queue: RunQueue, redis: Redis) -> None:
+    await queue.accept([event()])
+    await redis.script_flush()
+    assert await queue.accept([event("run2", b"2")]) == [Accepted(event("run2", b"2").id)]
+
+
+async def test_a_caller_that_gives_up_leaves_no_answer_to_the_next(queue: RunQueue, redis: Redis) -> None:
+    await queue.accept([event()])
+    await redis.client_pause(300)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await queue._commit([event("run2", b"2"), event("run3", b"3")])
+    assert await queue.accept([event("run4", b"4")]) == [Accepted(event("run4", b"4").id)]
+
+
 async def test_nothing_to_accept_asks_nobody(queue: RunQueue) -> None:
     assert await queue.accept([]) == []
 
@@ -95,13 +115,14 @@ async def test_an_unreachable_redis_is_unavailable_never_accepted() -> None:
 
 
 async def test_a_redis_that_refuses_writes_is_unavailable(queue: RunQueue, redis: Redis) -> None:
+    await queue.accept([event()])
     await redis.config_set("maxmemory", "1")
     try:
-        with pytest.raises(QueueUnavailable):
-            await queue.accept([event()])
+        with pytest.raises(QueueUnavailable, match="OutOfMemoryError"):
+            await queue.accept([event("run2", b"2")])
     finally:
         await redis.config_set("maxmemory", "0")
-    assert await redis.zcard("rr:due") == 0
+    assert await redis.zcard("rr:due") == 1
 
 
 async def test_a_commit_that_broke_off_half_way_has_promised_nothing(queue: RunQueue, redis: Redis) -> None:
@@ -115,26 +136,33 @@ async def test_a_commit_that_broke_off_half_way_has_promised_nothing(queue: RunQ
 
 
 @pytest.mark.parametrize("reply", [None, [], [2], [True], ["1"], [1, 1], b"OK", 1])
-async def test_an_odd_reply_is_unavailable(queue: RunQueue, reply: object) -> None:
-    async def odd(**_: object) -> object:
-        return reply
+async def test_an_odd_reply_is_unavailable(queue: RunQueue, reply: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def odd(*_: object) -> list[object]:
+        return [reply]
 
-    queue._script = odd  # type: ignore[assignment]  # stands for a proxy or a server that answers nonsense
+    monkeypatch.setattr("config.queue.ask", odd)  # stands for a proxy or a server that answers nonsense
     with pytest.raises(QueueUnavailable):
         await queue.accept([event()])
 
 
-async def test_strict_durability_names_each_cure(settings: Settings, redis: Redis) -> None:
-    async with RunQueue.connect(settings) as queue:
-        assert await queue.ready() == []
-        await redis.config_set("appendfsync", "everysec")
-        try:
-            assert await queue.ready() == [
-                "appendfsync is everysec: the last second of webhooks is lost when the machine dies; "
-                "set `appendfsync always`"
-            ]
-        finally:
-            await redis.config_set("appendfsync", "always")
+async def test_strict_durability_names_each_cure(redis: Redis) -> None:
+    await redis.config_set("appendfsync", "everysec")
+    try:
+        assert await RunQueue(redis, Keys("rr")).ready() == [NOT_FSYNCED]
+    finally:
+        await redis.config_set("appendfsync", "always")
+    assert await RunQueue(redis, Keys("rr")).ready() == []
+
+
+async def test_a_policy_that_turns_bad_later_is_a_warning(queue: RunQueue, redis: Redis) -> None:
+    assert (await queue.ready(), queue.warnings) == ([], [])
+    await redis.config_set("appendfsync", "everysec")
+    try:
+        assert (await queue.ready(), queue.warnings) == ([], [NOT_FSYNCED])
+        assert await queue.accept([event()]) == [Accepted(event().id)]
+    finally:
+        await redis.config_set("appendfsync", "always")
+    assert (await queue.ready(), queue.warnings) == ([], [])
 
 
 async def test_relaxed_durability_takes_any_primary(settings: Settings, redis: Redis) -> None:
@@ -155,6 +183,6 @@ async def test_a_redis_that_would_lose_it_is_given_nothing(settings: Settings, r
             await redis.config_set("appendfsync", "always")
             assert await queue.accept([event()]) == [Accepted(event().id)]
             await redis.config_set("appendfsync", "everysec")
-            assert await queue.accept([event("later", b"later")]), "what changes later shows in ready, not at the door"
+            assert await queue.accept([event("later", b"later")]), "what changes later is a warning"
     finally:
         await redis.config_set("appendfsync", "always")

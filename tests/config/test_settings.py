@@ -28,10 +28,20 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("", ()), ("10.0.0.1", ("10.0.0.1",)), (" 10.0.0.0/8 , ::1,", ("10.0.0.0/8", "::1"))],
+    [
+        ("", ()),
+        ("10.0.0.1", ("10.0.0.1", "::ffff:10.0.0.1/128")),
+        (" 10.0.0.0/8 , ::1,", ("10.0.0.0/8", "::ffff:10.0.0.0/104", "::1")),
+    ],
 )
 def test_proxies_are_a_list_with_commas(written: str, meant: tuple[str, ...]) -> None:
     assert load_settings(proxies=written).trusted_proxies == meant
+
+
+@pytest.mark.parametrize("written", ["*", "10.0.0.1/8", "proxy.example.com", "10.0.0.1;10.0.0.2", "10.0.0.1:80"])
+def test_a_proxy_that_is_no_network_is_told_before_anything_starts(written: str) -> None:
+    with pytest.raises(ConfigInvalid, match="RUNRELAY_PROXIES"):
+        load_settings(proxies=f"10.0.0.1, {written}")
 
 
 def test_a_slice_must_end_before_arq_ends_the_job() -> None:

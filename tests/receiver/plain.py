@@ -73,6 +73,7 @@ class TestQueue:
     def forget(self) -> None:
         self.events: dict[str, Event] = {}
         self.findings: list[str] = []
+        self.warnings: list[str] = []
         self.answer: Callable[[Sequence[Event]], Any] = self.remember
 
     def remember(self, events: Sequence[Event]) -> list[Accepted | Duplicate]:

@@ -77,6 +77,20 @@ async def test_a_secret_in_the_path_beats_a_header_that_somebody_else_may_have_a
     assert (await wire.post(f"/webhooks/plain/{SECRET}", RUN, "Basic cHJveHk6cHJveHk=")).status == 200
 
 
+@pytest.mark.parametrize(("first", "second", "status"), [(SECRET, "wrong", 200), ("wrong", SECRET, 401)])
+async def test_of_two_secrets_in_headers_the_first_counts(wire: Wire, first: str, second: str, status: int) -> None:
+    async with wire.socket() as socket:
+        await socket.begin(
+            "/webhooks/plain",
+            f"Authorization: {first}",
+            f"Authorization: {second}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(RUN)}",
+        )
+        await socket.say(RUN)
+        assert (await socket.reply()).status == status
+
+
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"; v=1']
 )

@@ -367,6 +367,14 @@ async def test_what_surrounds_a_body_in_chunks_is_limited_too(
     assert queue.events == {}
 
 
+@pytest.mark.parametrize("trailers", [b"X: " + b"x" * MOST_HEAD_BYTES + b"\r\n", b"X: y\r\n" * 3000])
+async def test_trailers_that_come_at_once_are_limited_too(wire: Wire, queue: TestQueue, trailers: bytes) -> None:
+    async with wire.socket() as socket:
+        await socket.say(HEAD + b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + RUN + b"\r\n0\r\n" + trailers + b"\r\n")
+        assert await refused(socket) == (431, "headers_too_large")
+    assert queue.events == {}
+
+
 async def test_a_trailer_is_never_taken_for_a_header(wire: Wire) -> None:
     name, secret, value = HEAD.partition(b"Authorization: ")
     async with wire.socket() as socket:

@@ -52,6 +52,35 @@ async def test_once_stopped_the_port_is_free_again(make_app: Callable[..., Starl
         await wire.session.get(f"http://127.0.0.1:{port}/healthz")
 
 
+async def test_a_connection_is_kept_while_it_is_used_and_ends_when_it_idles(
+    make_app: Callable[..., Starlette], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.serve.KEEP_ALIVE", 0.4)
+    async with running(make_app()) as wire, wire.socket() as socket:
+        for _ in range(4):
+            await socket.say(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert (await socket.reply()).status == 200
+            await asyncio.sleep(0.2)
+        assert await socket.closed()
+
+
+async def test_a_connection_that_was_idle_once_is_not_cut_while_an_answer_is_due(
+    make_app: Callable[..., Starlette], queue: TestQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.serve.KEEP_ALIVE", 0.2)
+    async with running(make_app()) as wire, wire.socket() as socket:
+        await socket.say(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await socket.reply()).status == 200
+        hold = queue.hold()
+        head = (f"Authorization: {SECRET}", "Content-Type: application/json", f"Content-Length: {len(RUN)}")
+        await socket.begin("/webhooks/plain", *head)
+        await socket.say(RUN)
+        await hold.arrived.acquire()
+        await asyncio.sleep(0.4)
+        hold.go.set()
+        assert (await socket.reply()).status == 200
+
+
 async def test_an_address_in_use_is_an_error_for_the_caller(make_app: Callable[..., Starlette], wire: Wire) -> None:
     port = int(wire.url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):

@@ -134,7 +134,6 @@ async def test_a_redis_that_is_full_is_503_and_the_next_try_gets_through(wire: W
 
 
 async def test_a_redis_without_persistence_is_not_ready(wire: Wire, redis: Redis) -> None:
-    assert (await wire.send("GET", "/readyz")).status == 200
     await redis.config_set("appendfsync", "everysec")
     try:
         reply = await wire.send("GET", "/readyz")
@@ -142,6 +141,41 @@ async def test_a_redis_without_persistence_is_not_ready(wire: Wire, redis: Redis
         await redis.config_set("appendfsync", "always")
     assert (reply.status, reply.kind) == (503, "queue_unavailable")
     assert "appendfsync always" in reply.json["message"]
+    assert (await wire.send("GET", "/readyz")).json == {"status": "ok"}
+
+
+async def test_persistence_that_is_switched_off_later_is_a_warning_and_the_door_stays_open(
+    wire: Wire, redis: Redis
+) -> None:
+    assert (await wire.send("GET", "/readyz")).json == {"status": "ok"}
+    await redis.config_set("appendfsync", "everysec")
+    try:
+        ready = await wire.send("GET", "/readyz")
+        taken = await wire.post("/webhooks/apify", FINISHED, SECRET)
+    finally:
+        await redis.config_set("appendfsync", "always")
+    assert (ready.status, taken.status) == (200, 200)
+    [warning] = ready.json["warnings"]
+    assert "appendfsync always" in warning
+
+
+@pytest.mark.parametrize(
+    ("share", "readiness", "door"), [(0.5, (200, 0), 200), (0.8, (200, 1), 200), (0.95, (503, 0), 503)]
+)
+async def test_a_redis_that_fills_up_is_a_warning_and_then_no_webhook_is_taken_before_it_refuses_itself(
+    wire: Wire, redis: Redis, share: float, readiness: tuple[int, int], door: int
+) -> None:
+    used = int((await redis.info("memory"))["used_memory"])
+    await redis.config_set("maxmemory", int(used / share))
+    try:
+        await redis.set("there-is-room", "1")
+        ready = await wire.send("GET", "/readyz")
+        taken = await wire.post("/webhooks/apify", FINISHED, SECRET)
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert (ready.status, len(ready.json.get("warnings", []))) == readiness
+    assert taken.status == door
+    assert await stored(redis) == (door == 200)
 
 
 async def test_a_redis_that_is_gone_is_503_and_not_ready_while_the_process_is_alive(tmp_path: Path) -> None:
