@@ -59,7 +59,7 @@ async def send(url: str, secret: str, body: bytes) -> Said:
     try:
         async with (
             open_session() as session,
-            session.post(
+            session.own.post(
                 url, data=body, headers=headers, allow_redirects=False, timeout=ClientTimeout(PATIENCE)
             ) as answer,
         ):

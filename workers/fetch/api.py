@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from multidict import CIMultiDictProxy
@@ -13,6 +13,7 @@ from yarl import URL
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.source import Answer, Manners, Rate, StreamedAnswer, TooLarge
+from workers.fence import Fenced, TrustedNames, fenced_session
 from workers.fetch.rates import Rates, Sleep
 from workers.fetch.retrying import Refused, Tries
 from workers.fetch.unpacking import ENCODINGS, unpacked
@@ -56,21 +57,34 @@ class Deadlines:
     silence: float = READ_TIMEOUT
 
 
+class Session(NamedTuple):
+    """One per process, for every source: connections are reused, nothing is taken from the environment.
+
+    Attributes:
+        own: leads where the operator said.
+        elsewhere: leads where an answer said, behind the fence.
+    """
+
+    own: ClientSession
+    elsewhere: ClientSession
+
+
 @asynccontextmanager
-async def open_session(read_timeout: float = READ_TIMEOUT) -> AsyncIterator[ClientSession]:
-    """One session per process, for every source: connections are reused, nothing is taken from the environment."""
-    session = ClientSession(
-        connector=TCPConnector(limit=100, limit_per_host=50),
-        timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout),
-        headers={"User-Agent": "Runrelay"},
-        read_bufsize=CHUNK,
-        trust_env=False,
-    )
-    # Which requests are made again is ours to say (`workers.fetch.retrying`). aiohttp would repeat a PUT unasked, and
-    # has no public switch for it.
-    session._retry_connection = False
-    async with session:
-        yield session
+async def open_session(read_timeout: float = READ_TIMEOUT) -> AsyncIterator[Session]:
+    options: dict[str, Any] = {
+        "timeout": ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout),
+        "headers": {"User-Agent": "Runrelay"},
+        "read_bufsize": CHUNK,
+    }
+    connector = TCPConnector(resolver=TrustedNames(), limit=100, limit_per_host=50)
+    async with (
+        ClientSession(connector=connector, trust_env=False, **options) as own,
+        fenced_session(limit=100, limit_per_host=50, **options) as elsewhere,
+    ):
+        # Which requests are made again is ours to say (`workers.fetch.retrying`). aiohttp would repeat a PUT unasked,
+        # and has no public switch for it.
+        own._retry_connection = elsewhere._retry_connection = False
+        yield Session(own, elsewhere)
 
 
 class HttpApi:
@@ -78,7 +92,7 @@ class HttpApi:
 
     def __init__(
         self,
-        session: ClientSession,
+        session: Session,
         manners: Manners,
         *,
         deadlines: Deadlines = Deadlines(),
@@ -165,7 +179,7 @@ class HttpApi:
             async with AsyncExitStack() as stack:
                 with _trouble():
                     response = await stack.enter_async_context(
-                        self.session.request(
+                        self._way(url).request(
                             method,
                             url,
                             params=params,
@@ -235,6 +249,9 @@ class HttpApi:
             return target
         raise Permanent(Reason.SOURCE_REFUSED, "the platform redirects to a host that is not one of its own")
 
+    def _way(self, url: URL) -> ClientSession:
+        return self.session.own if self._is_own(url) else self.session.elsewhere
+
     def _is_own(self, url: URL) -> bool:
         own = URL(self.manners.base_url)
         return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
@@ -246,7 +263,9 @@ def _trouble() -> Iterator[None]:
     try:
         yield
     except (ClientError, TimeoutError, OSError) as exc:
-        raise Transient(Reason.SOURCE_UNAVAILABLE, f"{type(exc).__name__} while asking the platform") from exc
+        cause = getattr(exc, "os_error", exc)
+        why = f": {cause.strerror}" if isinstance(cause, Fenced) else ""
+        raise Transient(Reason.SOURCE_UNAVAILABLE, f"{type(exc).__name__} while asking the platform{why}") from exc
 
 
 async def _arriving(response: ClientResponse, size: int, silence: float) -> AsyncIterator[bytes]:

@@ -8,9 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import re
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -25,20 +23,21 @@ from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from aiohttp.abc import ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, SecretStr
 from yarl import URL
 
+from config.addresses import is_underneath
 from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 from config.units import Duration, Size
+from workers.fence import TrustedNames
 from workers.staging import disk_verdict
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
+ALERTS = True
 #: What the envelope of a batch carries.
 NAMES = ("actor", "task")
 
@@ -70,7 +69,7 @@ def _usable_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
 
 
 def _usable_url(url: HttpUrl) -> HttpUrl:
-    if _forbidden(url.host or ""):
+    if is_underneath(url.host or ""):
         raise ValueError("link-local and metadata addresses are never posted to")
     return url
 
@@ -98,7 +97,7 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["HttpSi
     """The spool holds documents that are larger than a mebibyte while they are signed and sent."""
     around.spool.mkdir(parents=True, exist_ok=True)
     session = ClientSession(
-        connector=TCPConnector(resolver=_Resolver(), limit=50),
+        connector=TCPConnector(resolver=TrustedNames(), limit=50),
         cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(total=config.timeout),
         headers={"User-Agent": f"Runrelay/{_version()}", "Accept-Encoding": "identity"},
@@ -347,28 +346,6 @@ def _secrets(config: Config, url: URL) -> list[str]:
         told.append(config.sign.get_secret_value())
     told += [url.password or "", *(part for part in url.parts if len(part) >= 16), *url.query.values()]
     return sorted((word for word in told if len(word) >= 4), key=len, reverse=True)
-
-
-class _Resolver(ThreadedResolver):
-    """Names resolve as usual, except to addresses nobody may post to."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = [entry for entry in await super().resolve(host, port, family) if not _forbidden(entry["host"])]
-        if not found:
-            raise OSError(None, "the name leads to a link-local or metadata address")
-        return found
-
-
-def _forbidden(host: str) -> bool:
-    """Link-local and metadata addresses (169.254.0.0/16, fe80::/10, and the IPv6 address of EC2's metadata)."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return host.rstrip(".").lower() == "metadata.google.internal"
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_link_local or mapped == ipaddress.ip_address("fd00:ec2::254")
 
 
 def _version() -> str:

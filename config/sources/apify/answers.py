@@ -4,6 +4,7 @@ What is not promised may be missing or null; the rest must be there, or it is no
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -64,6 +65,7 @@ class StorageIds(msgspec.Struct, rename="camel"):
 class RunFields(msgspec.Struct, rename="camel"):
     id: str
     status: str
+    started_at: str | None = None
     finished_at: str | None = None
     user_id: str | None = None
     act_id: str | None = None
@@ -155,6 +157,17 @@ def number(answer: Answer, header: str) -> int:
     if not (text.isdecimal() and len(text) < 16):
         raise odd(f"lacks the number in {header}")
     return int(text)
+
+
+def seconds(moment: str | None, field: str) -> float:
+    """Unix seconds of an ISO 8601 time, 0.0 without one; one without a zone is UTC. Raises Transient."""
+    if not moment:
+        return 0.0
+    try:
+        when = datetime.fromisoformat(moment)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        raise odd(f"has a {field} that is not a time") from None
 
 
 def odd(what: str) -> Transient:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -37,7 +38,7 @@ def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], 
     return Event(
         id=event_id(source, dispatch, body),
         source=source,
-        run_id=_run_id(fields, list(dict.fromkeys((*run_id_paths, *OWN_PATHS)))),
+        run_id=_run_id(fields, tuple(run_id_paths)),
         kind=kind,
         body=body,
     )
@@ -53,27 +54,32 @@ def _decode(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _run_id(fields: Mapping[str, Any], paths: Sequence[str]) -> str:
-    for path in paths:
-        if run_id := _text(_at(fields, path), _RUN_ID):
+def _run_id(fields: Mapping[str, Any], paths: tuple[str, ...]) -> str:
+    for steps in _places(paths):
+        if run_id := _text(_at(fields, steps), _RUN_ID):
             return run_id
     raise Refused(
         Kind.EVENT_INVALID,
-        f"no run id (1-64 letters and digits) at {' or '.join(paths)}; "
+        f"no run id (1-64 letters and digits) at {' or '.join(map('.'.join, _places(paths)))}; "
         "put {{resource}} or {{eventData}} into the payload template, or set webhook.run_id",
     )
 
 
-def _at(found: Any, path: str) -> Any:
-    """What stands at a dotted path; a number is a place in a list, or a key. None if nothing does."""
-    for step in path.split("."):
-        match found:
-            case dict():
-                found = found.get(step)
-            case list() if step.isdecimal() and int(step) < len(found):
-                found = found[int(step)]
-            case _:
-                return None
+@lru_cache
+def _places(paths: tuple[str, ...]) -> list[list[str]]:
+    """Where to look, in this order: the operator's paths, and the platform's own."""
+    return [path.split(".") for path in dict.fromkeys((*paths, *OWN_PATHS))]
+
+
+def _at(found: Any, steps: Sequence[str]) -> Any:
+    """What these steps lead to; a number is a place in a list, or a key. None if nothing does."""
+    for step in steps:
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return None
     return found
 
 

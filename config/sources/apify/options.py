@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 
+from config.addresses import is_underneath
 from config.sources.apify.door import OWN_PATHS
 from config.units import Duration
 
@@ -26,6 +27,12 @@ def _one_at_least(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 def _is_network(text: str) -> str:
     ip_network(text)
     return text
+
+
+def _no_metadata_service(url: HttpUrl) -> HttpUrl:
+    if is_underneath(url.host or ""):
+        raise ValueError("link-local and metadata addresses are never asked")
+    return url
 
 
 Network = Annotated[str, AfterValidator(_is_network)]
@@ -82,8 +89,13 @@ class Config(Options):
         None, description="How webhooks are recognised. Without it none comes in; `reconcile` finds runs all the same."
     )
     reconcile: ReconcileOptions | None = Field(None, description="Look for runs that no webhook announced.")
-    api_url: HttpUrl = Field(
+    api_url: Annotated[HttpUrl, AfterValidator(_no_metadata_service)] = Field(
         HttpUrl("https://api.apify.com"), description="The platform's base URL, without `/v2`; an emulator's, say."
     )
     accounts: tuple[str, ...] = Field((), description="User ids whose runs are ours; default: the token's own.")
     settle: SettleOptions = SettleOptions()
+    retention: Duration = Field(
+        7 * 86400.0,
+        ge=3600,
+        description="How long the platform keeps what a run left, by your plan: so that it is said in time.",
+    )

@@ -6,8 +6,8 @@ from typing import Any
 
 from config.contracts.source import Answer, Api
 from config.sources.apify import lists
-from config.sources.apify.answers import SMALL, RunFields, data, shaped
-from config.sources.apify.paths import program_path, segment
+from config.sources.apify.answers import SMALL, RunFields, data, seconds, shaped
+from config.sources.apify.paths import TASK, program_path, segment
 from config.sources.apify.starting import RunOptions
 from config.sources.apify.telling import TERMINAL
 
@@ -56,13 +56,17 @@ def listed(
     return lists.listed(api, path, {**said, "desc": "true" if desc else "false"}, page=page)
 
 
-def ended(api: Api, started_after: float) -> AsyncIterator[Fields]:
-    """Get list of runs: those of the account that have ended, in short form, the newest start first.
+async def ended(api: Api, started_after: float, program: str | None = None) -> AsyncIterator[Fields]:
+    """Get list of runs: those that have ended, in short form, the newest start first.
 
-    started_after: Unix seconds.
+    started_after: Unix seconds. program: only of this Actor or task (`program_path`); otherwise all of the account.
     """
     moment = datetime.fromtimestamp(started_after, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return listed(api, status=sorted(TERMINAL), started_after=moment)
+    knows_no_dates = (program or "").startswith(TASK)
+    async for fields in listed(api, program, status=sorted(TERMINAL), started_after=moment):
+        if knows_no_dates and seconds(shaped(fields, RunFields).started_at, "startedAt") < started_after:
+            return
+        yield fields
 
 
 async def abort(api: Api, run_id: str, *, gracefully: bool = False) -> Fields:

@@ -9,11 +9,11 @@ from config.contracts.document import Document
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Reconcile, Requests, Settle
-from config.sources.apify import door, limits, logs, naming, runs, storages, telling
-from config.sources.apify.answers import SMALL, Identified, RunFields, data, shaped
+from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Reconcile, Requests, Settle, Unheard
+from config.sources.apify import door, lasting, limits, logs, naming, runs, storages, telling
+from config.sources.apify.answers import SMALL, Identified, RunFields, data, seconds, shaped
 from config.sources.apify.options import Config, Webhook
-from config.sources.apify.paths import segment
+from config.sources.apify.paths import TASK, segment
 from config.sources.apify.verdict import verdict
 from config.sources.verify import Addresses, StaticSecrets
 
@@ -56,6 +56,7 @@ class ApifySource:
         self.settle = Settle(quiet=config.settle.quiet, timeout=config.settle.timeout)
         self.accounts = config.accounts
         self.reconcile = _reconcile(config)
+        self._retention = config.retention
         self._webhook = config.webhook or Webhook.model_construct(secrets=())
         self._addresses = Addresses(_networks(self._webhook.allow_ips))
         self._secrets = StaticSecrets([secret.get_secret_value() for secret in self._webhook.secrets])
@@ -85,10 +86,18 @@ class ApifySource:
     async def run(self, api: Api, run_id: str, /) -> Run:
         return self.told(await runs.get(api, run_id))
 
-    async def ended_runs(self, api: Api, /, *, started_after: float) -> AsyncIterator[Run]:
+    async def ended_runs(
+        self, api: Api, /, *, started_after: float, actor: str = "", task: str = ""
+    ) -> AsyncIterator[Run]:
         """Get list of runs, which knows when runs started, not when they ended. Runs come in short form."""
-        async for fields in runs.ended(api, started_after):
+        program = f"{TASK}{task}" if task else actor or None
+        async for fields in runs.ended(api, started_after, program):
             yield self.told(fields)
+
+    async def unheard(self, api: Api, /, *, since: float) -> AsyncIterator[Unheard]:
+        """Get list of webhook dispatches: those of which every call failed."""
+        async for one in lasting.failed(api, since):
+            yield one
 
     def told(self, fields: dict[str, Any]) -> Run:
         """A run object of the API, in our words. Raises Transient if it is none."""
@@ -135,6 +144,12 @@ class ApifySource:
         if ident:
             with suppress(NotFound):
                 await api.send("DELETE", f"{collection}{segment(ident)}")
+
+    def expires(self, life: str, /) -> float | None:
+        """Unnamed storages are deleted after a time that the plan decides (storage documentation, "Data retention":
+        7 days unless agreed otherwise). Named ones stay, but a run does not tell which of its storages have names, so
+        this is the earliest it may be."""
+        return seconds(life, "finishedAt") + self._retention if life else None
 
     async def log_tail(self, api: Api, run_id: str, lines: int, /) -> bytes:
         return await logs.tail(api, run_id, lines)

@@ -1,13 +1,12 @@
 """A run of Apify's in our words, and in those that templates use."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from config.contracts.run import Run
-from config.sources.apify.answers import Meta, RunFields, RunOptions, StorageIds, odd
+from config.sources.apify.answers import Meta, RunFields, RunOptions, StorageIds, seconds
 
 #: Run statuses that are final (API reference, ActorJobStatus). More may come.
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"})
@@ -27,7 +26,7 @@ def told(source: str, run: RunFields, fields: dict[str, Any]) -> Run:
         status=run.status,
         terminal=bool(finished),
         life=finished or "",
-        finished=_seconds(finished),
+        finished=seconds(finished, "finishedAt"),
         account=run.user_id or "",
         origin=meta.origin or "",
         build=run.build_number or "",
@@ -67,17 +66,6 @@ def _asked(run: RunFields) -> tuple[str, ...]:
     """The tag the run was asked for by; it may have been a number."""
     asked = (run.options or RunOptions()).build
     return (asked,) if asked and asked != run.build_number else ()
-
-
-def _seconds(moment: str | None) -> float:
-    """Unix seconds of an ISO 8601 time; one without a zone is UTC."""
-    if not moment:
-        return 0.0
-    try:
-        when = datetime.fromisoformat(moment)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except ValueError:
-        raise odd("has a finishedAt that is not a time") from None
 
 
 def _storages(aliases: Mapping[str, str | None] | None, default: str | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from config.contracts.errors import Permanent, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.source import Manners, Patience
-from workers.fetch.api import Deadlines, HttpApi
+from workers.fetch.api import Deadlines, HttpApi, Session
 
 TOKEN = "token-0123456789"
 ONCE = Patience(tries=1)
@@ -147,4 +147,4 @@ async def api(
     manners = Manners(base_url=base_url, token=TOKEN, verdict=verdict, redirect_hosts=hosts, patience=ONCE)
     connector = Bare(ports) if ports else None
     async with ClientSession(connector=connector, timeout=ClientTimeout(total=None, sock_read=0.3)) as session:
-        yield HttpApi(session, manners, deadlines=deadlines or Deadlines())
+        yield HttpApi(Session(session, session), manners, deadlines=deadlines or Deadlines())
