@@ -7,6 +7,8 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 - `TAKES`: which streams it can take, a frozenset out of `items records requests run log`; requests come like items;
 - `WHOLE`: True if a delivery is one object that is written whole, also when a resurrected run finishes again;
   False if only the rows added since are wanted then;
+- `ALERTS`, only if it can carry alerts: True. It then gets each as one document, `application/json`, of the stream
+  `alert`, with the options of `Target` and a run without content (see `config.contracts.alert`);
 - `NAMES`, only if it uses names of a run without being told to by an option: which, out of `actor task schedule build`;
 - `connect(config, around)`: an async context manager that yields the sink.
 
@@ -17,7 +19,7 @@ names a source of the file; `per` of `Target` (`item`, `batch`, `run`) is what i
 One sink serves many deliveries at the same time; one writer serves one stream of one delivery.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +55,7 @@ class Shipment:
     Attributes:
         delivery: identity and names. `delivery.id` is stable over every try and differs between generations:
             build idempotency keys from it.
-        stream: `items:<alias>`, `records`, `requests`, `run` or `log`.
+        stream: `items:<alias>`, `records`, `requests`, `run`, `log`, or `alert`.
         run: the run as fetched.
         scope: the names a template may use: `run`, `actor`, `task`, `event`, `dataset`, …
         options: the target's options, an instance of the module's `Target`.
@@ -77,12 +79,19 @@ class Batch:
         offset: absolute row number of the first item in its dataset.
         lines: the items as JSON Lines: each exactly as stored, each followed by one newline.
         count: number of items.
+        kept: absolute row numbers of the items, if rows between them were left out.
     """
 
     index: int
     offset: int
     lines: bytes
     count: int
+    kept: tuple[int, ...] | None = None
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The absolute row number of each item."""
+        return range(self.offset, self.offset + self.count) if self.kept is None else self.kept
 
     def items(self) -> list[bytes]:
         """The JSON text of each item."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -27,8 +27,14 @@ def clean(batch: Batch) -> tuple[Batch, int]:
     if _HIDDEN.search(batch.lines):
         rows = list(map(_visible, rows))
     kept = [row for row in rows if row not in _NOTHING]
+    numbers = None if len(kept) == len(rows) else _numbers(rows, batch.offset)
     kept.append(b"")  # for the newline behind the last one
-    return replace(batch, lines=b"\n".join(kept), count=len(kept) - 1), batch.count - len(kept) + 1
+    count = len(kept) - 1
+    return replace(batch, lines=b"\n".join(kept), count=count, kept=numbers), batch.count - count
+
+
+def _numbers(rows: Sequence[bytes], offset: int) -> tuple[int, ...]:
+    return tuple(number for number, row in enumerate(rows, offset) if row not in _NOTHING)
 
 
 def _visible(row: bytes) -> bytes:
@@ -50,14 +56,14 @@ def _visible_in_odd(row: bytes) -> bytes:
         return row
     text = row.decode("utf-8", "surrogateescape")
     try:
-        members = list(_members(text))
+        found = list(members(text))
     except (ValueError, RecursionError):
         return row
-    visible = (written for name, written in members if not name.startswith("#"))
+    visible = (written for name, written in found if not name.startswith("#"))
     return f"{{{','.join(visible)}}}".encode("utf-8", "surrogateescape")
 
 
-def _members(text: str) -> Iterator[tuple[str, str]]:
+def members(text: str) -> Iterator[tuple[str, str]]:
     """Name and text of each member of an object that has some. Raises ValueError if it is no such object."""
     mark, at = _mark(text, 0, "{")
     while mark != "}":

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -23,8 +24,10 @@ from workers.routing.printed import printed
 
 #: the names a template may begin with
 ROOTS = frozenset({"run", "actor", "task", "build", "schedule", "event", "record", "dataset", "route", "target"})
-#: characters one template may print
+#: characters one template may print, and have
 MOST = 65_536
+#: levels of a template: of blocks, brackets, filters and terms. What it is compiled to may not be deeper than 100.
+DEEPEST = 50
 
 #: a whole text that is one expression
 _SINGLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
@@ -87,7 +90,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _sandbox() -> _Sandbox:
-    sandbox = _Sandbox(undefined=ChainableUndefined, finalize=printed, keep_trailing_newline=True, autoescape=False)
+    # Folding constants beforehand takes the square of a chain's length.
+    sandbox = _Sandbox(
+        undefined=ChainableUndefined, finalize=printed, keep_trailing_newline=True, autoescape=False, optimized=False
+    )
     sandbox.globals.clear()
     sandbox.filters = dict(FILTERS)
     sandbox.tests = {name: sandbox.tests[name] for name in _TESTS}
@@ -107,8 +113,10 @@ class Template:
 
     def __init__(self, source: str, names: Collection[str] = ROOTS) -> None:
         self.source = source
+        if len(source) > MOST:
+            raise ValueError(f"not a template: longer than {MOST} characters")
         try:
-            tree = _SANDBOX.parse(source)
+            tree = _parsed(source)
             self.roots = _checked(tree, names)
             self._compiled = _SANDBOX.from_string(source)
             inside = _SINGLE.fullmatch(source) if _is_single(tree) else None
@@ -117,6 +125,8 @@ class Template:
             raise ValueError(f"not a template: {exc.message} (line {exc.lineno})") from None
         except RecursionError:
             raise ValueError("not a template: nested too deeply") from None
+        except SyntaxError as exc:  # Python's own, for instance of a keyword that stands twice
+            raise ValueError(f"not a template: {exc.msg}") from None
 
     def render(self, scope: Mapping[str, Any]) -> str:
         """The text for one run. What is missing below a root name prints nothing, and so does null.
@@ -186,6 +196,13 @@ def _template(value: Any) -> Template:
     return Template(value)
 
 
+def _parsed(source: str) -> nodes.Template:
+    try:
+        return _SANDBOX.parse(source)
+    except ValueError:  # of Python, which reads integers of thousands of digits no more
+        raise ValueError("not a template: a number is too long") from None
+
+
 def _is_single(tree: nodes.Template) -> bool:
     """Whether there is one expression and no text around it."""
     outputs = [found for output in tree.body if isinstance(output, nodes.Output) for found in output.nodes]
@@ -194,9 +211,11 @@ def _is_single(tree: nodes.Template) -> bool:
 
 def _checked(tree: nodes.Template, names: Collection[str]) -> frozenset[str]:
     """The root names a template mentions. Raises ValueError for anything a template may not hold."""
-    for node in tree.find_all(nodes.Node):
+    for node in _every(tree):
         if not isinstance(node, _ALLOWED):
             raise ValueError(f"templates have no {_spoken(node)}: use names, `if`, and filters ({_listed(FILTERS)})")
+        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
+            raise ValueError("templates have no numbers that large")
     for used in tree.find_all(nodes.Filter):
         _known("filter", used.name, FILTERS)
     for asked in tree.find_all(nodes.Test):
@@ -205,6 +224,16 @@ def _checked(tree: nodes.Template, names: Collection[str]) -> frozenset[str]:
     for root in sorted(roots):
         _known("name", root, names)
     return roots
+
+
+def _every(tree: nodes.Template) -> Iterator[nodes.Node]:
+    """Every node below the top, level by level. Raises ValueError beyond `DEEPEST`."""
+    level: list[nodes.Node] = list(tree.iter_child_nodes())
+    for _ in range(DEEPEST):
+        yield from level
+        level = [below for node in level for below in node.iter_child_nodes()]
+    if level:
+        raise ValueError("not a template: nested too deeply")
 
 
 def _known(what: str, word: str, words: Iterable[str]) -> None:

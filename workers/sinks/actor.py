@@ -39,6 +39,8 @@ from workers.routing.values import Value
 
 TAKES = frozenset({"items", "run"})
 WHOLE = False
+#: The webhook of a run may know how many starts led to it.
+NAMES = ("event",)
 
 log = structlog.get_logger("runrelay.actor")
 

@@ -23,6 +23,7 @@ from workers.staging import PartFile, blocking
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = True
+ALERTS = True
 
 _PIECE = 1 << 20
 _PATHS = {
@@ -31,6 +32,7 @@ _PATHS = {
     "requests": Template("{{ run.id }}.requests.jsonl"),
     "run": Template("{{ run.id }}.run.json"),
     "log": Template("{{ run.id }}.log.txt"),
+    "alert": Template("alerts/{{ record.key }}"),
 }
 
 
@@ -48,7 +50,7 @@ class Target(BaseModel, extra="forbid", frozen=True):
         None,
         description="Where under `base`; ending in `.gz` it is compressed. By default `{{ run.id }}.jsonl` for items, "
         "`{{ run.id }}/{{ record.key }}`, `{{ run.id }}.requests.jsonl`, `{{ run.id }}.run.json`, "
-        "`{{ run.id }}.log.txt`.",
+        "`{{ run.id }}.log.txt`, and `alerts/{{ record.key }}`.",
     )
 
 

@@ -20,6 +20,7 @@ from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
+ALERTS = True
 
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript", "image/svg+xml")
 

@@ -1,6 +1,7 @@
 """`clean: true`: what is hidden or empty goes, what stays is untouched."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,7 +24,10 @@ def cleaned(row: bytes) -> bytes | None:
 
 def test_hidden_fields_and_empty_rows_go_and_are_counted() -> None:
     rows = batch(b'{"a":1,"#b":2}', b"{}", b'{"#b":{"c":1}}', b'{"a":2}', b"null", b"[]", b'""')
-    assert clean(rows) == (batch(b'{"a":1}', b'{"a":2}'), 5)
+    kept, dropped = clean(rows)
+    assert (kept, dropped) == (replace(batch(b'{"a":1}', b'{"a":2}'), kept=(300, 303)), 5)
+    assert list(kept.numbers) == [300, 303]
+    assert list(rows.numbers) == list(range(300, 307))
 
 
 def test_an_empty_batch_stays_empty() -> None:

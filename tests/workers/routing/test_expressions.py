@@ -83,6 +83,12 @@ def test_a_template_prints(source: str, text: str) -> None:
         ("{{ self }}", "unknown name `self`"),
         ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "not a template: nested too deeply"),
         ("{{ run" + ".a" * 3000 + " }}", "not a template: nested too deeply"),
+        ("{{ run.a" + "|lower" * 300 + " }}", "not a template: nested too deeply"),
+        ("{% if run.a %}" * 101 + "{% endif %}" * 101, "not a template: nested too deeply"),
+        ("{{ run.a | date(form=1, form=2) }}", "not a template: keyword argument repeated: form"),
+        ("{{ " + "1" * 5000 + " }}", "not a template: a number is too long"),
+        ("{{ 1e999 }}", "templates have no numbers that large"),
+        ("x" * 65_537, "not a template: longer than 65536 characters"),
         (5, "Input should be a template: text such as `{{ run.id }}.jsonl`"),
     ],
 )

@@ -1,3 +1,4 @@
+import os
 from pathlib import PurePosixPath
 
 import pytest
@@ -44,7 +45,9 @@ def test_a_path_that_may_leave_the_base_is_refused(rendered: str, why: str) -> N
     assert str(caught.value) == f"path_escape: {why}"
 
 
-@given(st.text(alphabet=st.sampled_from("./\\ab\x00ü~-")))
+@given(
+    st.text(alphabet=st.sampled_from("./\\ab\x00ü~-\u2024\uff0e\u2215")) | st.text(st.characters(exclude_categories=()))
+)
 def test_whatever_passes_lies_under_the_base(rendered: str) -> None:
     try:
         path = fenced(rendered)
@@ -52,6 +55,8 @@ def test_whatever_passes_lies_under_the_base(rendered: str) -> None:
         return
     assert not path.is_absolute()
     assert {"..", ".", ""}.isdisjoint(path.parts)
+    assert all(len(os.fsencode(name)) <= 255 and "\0" not in name for name in path.parts)
+    assert os.path.normpath(f"/base/{path}") == f"/base/{path}"
 
 
 @given(st.text(alphabet="äb.", min_size=150, max_size=400).filter(lambda text: text.strip(".")))

@@ -31,9 +31,9 @@ def shipment(
     route: str = "all",
     fields: dict[str, Any] | None = None,
     unsure: bool = False,
+    life: str = "2026-03-01T10:00:00.000Z",
     **scope: Any,
 ) -> Shipment:
-    life = "2026-03-01T10:00:00.000Z"
     about = Run(
         id=run,
         source="apify",

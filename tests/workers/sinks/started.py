@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from aiohttp import ClientSession
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.contracts.source import Api, Source
@@ -19,7 +18,7 @@ from emulator.scenarios import Fault, Scenario, Truncate
 from emulator.serve import serve
 from emulator.settings import EmulatorSettings
 from tests.workers.sinks.far_server import items_of
-from workers.fetch.api import HttpApi, open_session
+from workers.fetch.api import HttpApi, Session, open_session
 
 TOKEN, SECRET = "apify-token-0123456789", "hook-secret-0123456789abcdef"
 ALWAYS = 1_000_000
@@ -129,7 +128,7 @@ async def platform(folder: Path) -> AsyncIterator[Platform]:
         await asyncio.gather(serving, return_exceptions=True)
 
 
-def _place(folder: Path, url: str, session: ClientSession, scenario: Scenario) -> Platform:
+def _place(folder: Path, url: str, session: Session, scenario: Scenario) -> Platform:
     config = Config.model_validate({"token": TOKEN, "api_url": url, "webhook": {"secrets": [SECRET]}})
     source = connect("apify", config)
     return Platform(folder, source, HttpApi(session, source.manners), scenario)
