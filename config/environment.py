@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.document import KeyPath
+from config.footprint import Footprint, footprint
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -33,15 +34,18 @@ class Unfilled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where `${…}` is looked up. Its values never show in a repr.
+    """Where `${…}` is looked up. Its values never show in a repr, and stay what they were when first asked for.
 
     Attributes:
         variables: name → value.
         folder: where `${file:NAME}` looks for a relative NAME.
+        looked_at: every file that was asked for, with its footprint right before.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path = Path()
+    looked_at: dict[Path, Footprint] = field(default_factory=dict, repr=False, compare=False)
+    _texts: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def beside(cls, path: Path, environ: Mapping[str, str] | None = None) -> "Environment":
@@ -49,7 +53,9 @@ class Environment:
 
         Raises ConfigInvalid if that file is there and cannot be read.
         """
-        return cls({**_beside(path.parent / ".env"), **(os.environ if environ is None else environ)}, path.parent)
+        file = path.parent / ".env"
+        looked_at = {file: footprint(file)}
+        return cls({**_beside(file), **(os.environ if environ is None else environ)}, path.parent, looked_at)
 
     def value(self, reference: str) -> str:
         """What stands between `${` and `}`, looked up.
@@ -59,8 +65,10 @@ class Environment:
         match = _INNER.fullmatch(reference)
         if match is None:
             raise Unfilled(reference, "write ${NAME}, ${NAME:-default} or ${file:NAME}; for a literal ${ write $${")
-        if match["file"]:
-            return self._text(match["file"])
+        if name := match["file"]:
+            if name not in self._texts:
+                self._texts[name] = self._text(name)
+            return self._texts[name]
         found = self.variables.get(match["name"])
         if match["default"] is not None:
             return found or match["default"]
@@ -71,8 +79,10 @@ class Environment:
         return found
 
     def _text(self, name: str) -> str:
+        path = self.folder / name
+        self.looked_at[path] = footprint(path)
         try:
-            with (self.folder / name).open("rb") as file:
+            with path.open("rb") as file:
                 raw = file.read(MAX_FILE_BYTES + 1)
             if len(raw) > MAX_FILE_BYTES:
                 raise Unfilled(f"file:{name}", f"the file {name} is larger than 64 KiB")

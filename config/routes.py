@@ -12,7 +12,8 @@ from config.contracts.problem import Problem
 from config.contracts.source import Source
 from config.document import Document, KeyPath, read
 from config.environment import Environment
-from config.route import UNMATCHED, Route, SinkSpec, When
+from config.footprint import footprint
+from config.route import UNMATCHED, Alerts, Route, SinkSpec, When
 from config.shapes import FileShape
 
 
@@ -29,19 +30,23 @@ class RouteTable:
     """Everything one runrelay.yaml says.
 
     Attributes:
+        file: the one it was read from.
         sources, sinks: by name, in file order.
         routes: in file order, which is the order of matching.
         unmatched: takes the runs that no route wants; None if the file has no such block.
+        alerts: who is told when something needs a person; None if the file has no such block.
         history_seconds: how long delivered work is remembered.
         warnings: what is allowed but probably not meant.
         secrets: values that must never be shown: those of secret options, whole and as filled in.
         environment: what `${…}` was filled from.
     """
 
+    file: Path
     sources: dict[str, Source]
     sinks: dict[str, SinkSpec]
     routes: tuple[Route, ...]
     unmatched: Route | None
+    alerts: Alerts | None
     history_seconds: float
     warnings: tuple[Problem, ...]
     secrets: frozenset[str] = field(repr=False)
@@ -57,25 +62,29 @@ class RouteTable:
         return restore(document, self.environment)
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> RouteTable:
-    """Read a routes file; `environ` stands in for the process's environment.
+def load(path: Path, environ: Mapping[str, str] | Environment | None = None) -> RouteTable:
+    """Read a routes file; `environ` stands in for the process's environment, or for that and the `.env`.
 
     Raises ConfigInvalid with every problem, in file order.
     """
-    environment = Environment.beside(path, environ)
+    environment = environ if isinstance(environ, Environment) else Environment.beside(path, environ)
+    environment.looked_at[path] = footprint(path)
     document = read(path)
     check = Checker(document, environment)
     check.model(FileShape, (), check.value(()))
     assembly = Assembly(check)
     sources, sinks = assembly.sources(), assembly.sinks()
     routes, unmatched = assembly.routes(), assembly.unmatched((UNMATCHED,))
+    alerts = assembly.alerts(("alerts",))
     check.finish()
-    _warn(check, routes, unmatched, sinks)
+    _warn(check, routes, unmatched, alerts, sinks)
     return RouteTable(
+        file=path,
         sources=sources,
         sinks=sinks,
         routes=routes,
         unmatched=unmatched,
+        alerts=alerts,
         history_seconds=assembly.defaults.history.keep,
         warnings=tuple(check.warnings),
         secrets=frozenset(check.secrets),
@@ -122,7 +131,13 @@ def _canonical(document: Document, route: Route, path: KeyPath) -> bytes:
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _warn(check: Checker, routes: tuple[Route, ...], unmatched: Route | None, sinks: Mapping[str, SinkSpec]) -> None:
+def _warn(
+    check: Checker,
+    routes: tuple[Route, ...],
+    unmatched: Route | None,
+    alerts: Alerts | None,
+    sinks: Mapping[str, SinkSpec],
+) -> None:
     final: dict[When, str] = {}
     for index, route in enumerate(routes):
         taker = final.get(route.when) or final.get(When())
@@ -132,6 +147,7 @@ def _warn(check: Checker, routes: tuple[Route, ...], unmatched: Route | None, si
         if route.final:
             final.setdefault(route.when, route.name)
     used = {target.sink for route in (*routes, *((unmatched,) if unmatched else ())) for target in route.to}
+    used |= {target.sink for target in alerts.to} if alerts else set()
     for name in sinks:
         if name not in used:
             check.warn("no route uses this sink", ("sinks", name))

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -139,6 +139,12 @@ class Crew:
         async for line in _lines(child.process.stderr):
             child.said.append(line)
             self.log(child.name, line)
+
+    def tell(self, names: Container[str], number: signal.Signals) -> None:
+        """Send a signal to those of these names that still run."""
+        for child in self.children:
+            if child.name in names and child.process.returncode is None:
+                child.process.send_signal(number)
 
     async def together(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which is cancelled when a child ends by itself. Raises CommandFailed then."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -10,10 +11,13 @@ T = TypeVar("T")
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` that SIGINT, SIGTERM and a closed terminal end in order, also where a shell had SIGINT ignored: the
-    first one cancels, the second one waits for nobody.
+    first one cancels, the second one waits for nobody. Signals reach the main thread only; in another one it is
+    `asyncio.run`.
 
     Raises KeyboardInterrupt if it was ended like that.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return asyncio.run(main)
     told: list[int] = []
 
     async def ended_in_order() -> T | None:

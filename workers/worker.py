@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,11 +19,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from config.contracts.source import Api, Manners
 from config.keys import Keys
 from config.queue import RunQueue, pack_job, unpack_job
+from config.reloading import Watch, hearing_hangups
 from config.routes import RouteTable
 from config.settings import Settings
 from workers.after import delete_after
+from workers.care.alarms import alarm_forever
+from workers.care.janitor import tidy_forever
 from workers.care.lookout import look_forever
 from workers.care.reconciler import reconcile_forever
 from workers.care.sweeper import sweep_forever
@@ -30,10 +35,13 @@ from workers.delivering import deliver
 from workers.fetch.api import HttpApi, open_session
 from workers.health import health_server
 from workers.ledger.ledger import Ledger
+from workers.names import Names
 from workers.planning import plan_event
 from workers.runtime import Runtime
 
 log = structlog.get_logger("runrelay.worker")
+
+Ask = Callable[[Manners], Api]
 
 #: arq's own patience is never to be reached: our attempts are counted in the ledger.
 MAX_TRIES = 1_000_000
@@ -47,13 +55,15 @@ RESTART = 1.0
 async def work(
     settings: Settings, table: RouteTable, *, host: str, port: int, ready: Callable[[str], None] | None = None
 ) -> None:
-    """Work until SIGTERM or SIGINT. `ready` is called with the URL of the health server."""
-    work_on = asyncio.create_task(run_worker(settings, table, host=host, port=port, ready=ready))
+    """Work until SIGTERM or SIGINT; SIGHUP reads the file anew. `ready` is called with the URL of the health server."""
+    watch = Watch(table)
+    work_on = asyncio.create_task(run_worker(settings, table, host=host, port=port, ready=ready, watch=watch))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work_on.cancel)
     try:
-        await work_on
+        with hearing_hangups(watch.ask):
+            await work_on
     except asyncio.CancelledError:
         log.info("worker.stopped")
     finally:
@@ -62,30 +72,81 @@ async def work(
 
 
 async def run_worker(
-    settings: Settings, table: RouteTable, *, host: str, port: int, ready: Callable[[str], None] | None = None
+    settings: Settings,
+    table: RouteTable,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None] | None = None,
+    watch: Watch | None = None,
 ) -> None:
-    """Work until cancelled; then running slices reach a checkpoint before this returns."""
-    async with _runtime(settings, table) as (runtime, pool), health_server(host, port) as url:
+    """Work until cancelled; then running slices reach a checkpoint before this returns.
+
+    watch: of the table, for who wants to ask it.
+    """
+    watch = watch or Watch(table)
+    async with _runtime(settings, table) as (runtime, pool, ask), health_server(host, port) as url:
         if ready:
             ready(url)
         log.info("worker.started", routes=len(table.routes), sources=list(table.sources), health=url)
         inbox = RunQueue(pool, runtime.ledger.keys, durability=settings.durability)
         async with asyncio.TaskGroup() as group:
-            group.create_task(reconcile_forever(runtime, inbox))
+            rounds = Rounds(runtime, inbox, group)
+
+            def swap(newer: RouteTable) -> None:
+                take_over(runtime, newer, ask)
+                rounds.begin()
+
+            rounds.begin()
+            group.create_task(watch.forever(swap))
             group.create_task(sweep_forever(runtime.ledger))
-            group.create_task(look_forever(runtime.ledger, table, places=settings.places))
+            group.create_task(alarm_forever(runtime, watch))
             group.create_task(_supervise(runtime, pool))
 
 
+class Rounds:
+    """What goes through a whole table again and again."""
+
+    def __init__(self, runtime: Runtime, inbox: RunQueue, group: asyncio.TaskGroup) -> None:
+        self._runtime, self._inbox, self._group = runtime, inbox, group
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        """With the table as it is now. Whatever goes through another one ends."""
+        for task in self._tasks:
+            task.cancel()
+        runtime = self._runtime
+        loops = [
+            reconcile_forever(runtime, self._inbox),
+            look_forever(runtime.ledger, runtime.table, places=runtime.settings.places),
+            tidy_forever(runtime.ledger, runtime.table),
+        ]
+        self._tasks = [self._group.create_task(loop) for loop in loops]
+
+
+def take_over(runtime: Runtime, table: RouteTable, ask: Ask) -> None:
+    """Work with this table from now on. A source whose platform is asked as before goes on with the Api it has, so that
+    limits and waits are kept. Turns under way end with what they began with."""
+    before = runtime.table.sources
+    same = {name for name, source in table.sources.items() if name in before and before[name].manners == source.manners}
+    runtime.apis = {
+        name: runtime.apis[name] if name in same else ask(source.manners) for name, source in table.sources.items()
+    }
+    if same != before.keys():
+        runtime.names = Names()  # another token may be another account's, and see other names
+    runtime.table = table
+
+
 @asynccontextmanager
-async def _runtime(settings: Settings, table: RouteTable) -> AsyncIterator[tuple[Runtime, ArqRedis]]:
+async def _runtime(settings: Settings, table: RouteTable) -> AsyncIterator[tuple[Runtime, ArqRedis, Ask]]:
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
     keys = Keys(settings.namespace)
     pool = await open_pool(settings.redis_url, keys)
     try:
         async with open_session() as session:
-            apis = {name: HttpApi(session, source.manners) for name, source in table.sources.items()}
-            yield Runtime(settings=settings, table=table, ledger=Ledger(pool, keys), apis=apis), pool
+            ask = partial(HttpApi, session)
+            apis = {name: ask(source.manners) for name, source in table.sources.items()}
+            yield Runtime(settings=settings, table=table, ledger=Ledger(pool, keys), apis=apis), pool, ask
     finally:
         await pool.aclose()
 

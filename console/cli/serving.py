@@ -10,6 +10,7 @@ import typer
 
 from config import logs
 from config.queue import RunQueue
+from config.reloading import RELOADED, Watch, hearing_hangups, watching
 from config.routes import RouteTable
 from config.settings import Settings
 from console.cli.options import Config, Host, Json, example, port
@@ -35,8 +36,10 @@ def receiver(
     json: Json = False,
 ) -> None:
     """Take webhooks and commit them to the queue that REDIS_URL names."""
+    from receiver.serve import run
+
     settings, table = _prepared(config)
-    asyncio.run(_receive(settings, table, host, port, Output(json)))
+    run(_receive(settings, table, host, port, Output(json)))
 
 
 def worker(
@@ -71,11 +74,19 @@ async def _receive(settings: Settings, table: RouteTable, host: str, port: int, 
         for name in table.sources:
             log.info("receiver.listens", source=name, webhooks=f"{settings.public_url or url}/webhooks/{name}")
 
-    async with RunQueue.connect(settings) as queue:
+    sources, watch = dict(table.sources), Watch(table)
+
+    def swap(newer: RouteTable) -> None:
+        sources.clear()
+        sources.update(newer.sources)
+
+    async with RunQueue.connect(settings) as queue, watching(watch, swap):
         for finding in await queue.ready():
             log.warning("queue.not_ready", finding=finding)
-        app = create_app(table.sources, queue, settings=settings)
-        await serve(app, host, port, ready, proxies=settings.trusted_proxies, head_seconds=settings.receive_timeout)
+        app = create_app(sources, queue, settings=settings)
+        app.state.metrics.registry.register(RELOADED)
+        with hearing_hangups(watch.ask):
+            await serve(app, host, port, ready, proxies=settings.trusted_proxies, head_seconds=settings.receive_timeout)
 
 
 def _ready(out: Output, part: str) -> Callable[[str], None]:

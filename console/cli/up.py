@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from config.reloading import hearing_hangups
 from config.settings import Settings
 from console.cli.options import Config, Host, Json, example, port
 from console.cli.output import Output
@@ -20,6 +22,8 @@ from console.signals import run
 
 #: Seconds a worker gets to bring its slices to a checkpoint.
 PATIENCE = 130.0
+#: Who reads runrelay.yaml anew on SIGHUP.
+RELOADING = ("worker", "receiver")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,7 +66,8 @@ class _Up:
                     if number is not None:
                         urls[part] = await crew.start(part, self._words(part, number), env=env)
                 self._announce(urls)
-                await crew.together(_forever())
+                with hearing_hangups(lambda: crew.tell(RELOADING, signal.SIGHUP)):
+                    await crew.together(_forever())
 
     def _words(self, part: str, number: int) -> list[str]:
         host = self.host if part == "receiver" else LOOPBACK

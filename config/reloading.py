@@ -1,0 +1,145 @@
+"""A routes file that changes is read anew while the process runs. One with a mistake in it changes nothing.
+
+Looked at are the file, the `.env` beside it and what `${file:NAME}` names. The process's own variables never change.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from prometheus_client import Gauge
+
+from config import logs
+from config.contracts.errors import ConfigInvalid
+from config.contracts.problem import Problem
+from config.environment import Environment
+from config.footprint import Footprint, footprint
+from config.routes import RouteTable, load
+
+log = structlog.get_logger("runrelay.config")
+
+#: Seconds between two looks at the files. What changed is read once it has stayed as it is for one look.
+PAUSE = 2.0
+#: Most problems of one file that are logged.
+MOST_TOLD = 20
+
+RELOADED = Gauge("runrelay_config_reload_success", "Whether runrelay.yaml as it is now is the one at work.")
+
+Swap = Callable[[RouteTable], None]
+
+
+class Watch:
+    """Looks after the files one table was made of."""
+
+    def __init__(self, table: RouteTable) -> None:
+        #: why the files as they are now cannot be used, for people; empty if they can
+        self.problem = ""
+        self._file, self._environment = table.file, table.environment
+        self._seen: dict[Path, Footprint] = {}
+        self._asked = asyncio.Event()
+        RELOADED.set(1)
+
+    def ask(self) -> None:
+        """Read everything now, whether or not it seems to have changed."""
+        self._asked.set()
+
+    async def forever(self, swap: Swap) -> None:
+        """Until cancelled, `swap` is called with each table that replaces the one before. It must not wait for
+        anything: between two steps of the event loop everything is of one table."""
+        while True:
+            await self._change()
+            self._asked.clear()
+            await self._reload(swap)
+
+    async def _change(self) -> None:
+        """Wait until something is another, and not still being written; or until somebody asks."""
+        before = None
+        while not self._asked.is_set():
+            now = self._footprints()
+            if before == now != self._known():
+                return
+            before = now
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), PAUSE)
+
+    def _known(self) -> dict[Path, Footprint]:
+        """The files as they were when read: in the last try, or since then for what is under way."""
+        return {**self._environment.looked_at, **self._seen}
+
+    def _footprints(self) -> dict[Path, Footprint]:
+        return {path: footprint(path) for path in self._known()}
+
+    async def _reload(self, swap: Swap) -> None:
+        self._seen = self._footprints()
+        try:
+            table = await asyncio.to_thread(self._read)
+            logs.add_secret(*table.secrets)
+            swap(table)
+        except ConfigInvalid as exc:
+            self.problem = str(exc.problems[0])
+            _tell(exc.problems)
+        except Exception as exc:  # of a plugin; its words and its traceback may hold a secret nobody told us about
+            self.problem = f"{self._file}: {type(exc).__name__}"
+            log.error("config.reload_failed", file=str(self._file), error=type(exc).__name__)
+        else:
+            self._environment, self._seen = table.environment, {}
+            self.problem = ""
+            RELOADED.set(1)
+            log.info("config.reloaded", file=str(self._file), routes=len(table.routes), sources=list(table.sources))
+            for warning in table.warnings:
+                log.warning("config.warned", problem=str(warning))
+            return
+        RELOADED.set(0)
+
+    def _read(self) -> RouteTable:
+        """Raises ConfigInvalid."""
+        environment = Environment.beside(self._file)
+        try:
+            return load(self._file, environment)
+        finally:
+            self._seen.update(environment.looked_at)
+
+
+def _tell(problems: Sequence[Problem]) -> None:
+    for problem in problems[:MOST_TOLD]:
+        log.error("config.reload_failed", problem=str(problem))
+    if len(problems) > MOST_TOLD:
+        log.error("config.reload_failed", more=len(problems) - MOST_TOLD, hint="`runrelay check` says all of them")
+
+
+@asynccontextmanager
+async def watching(watch: Watch, swap: Swap) -> AsyncIterator[None]:
+    """Meanwhile `swap` gets each table that replaces the one before."""
+    looking = asyncio.create_task(watch.forever(swap))
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+@contextmanager
+def hearing_hangups(heard: Callable[[], None]) -> Iterator[None]:
+    """SIGHUP calls `heard`, unless it says that the terminal we were started in is gone: that is SIGTERM."""
+    at_terminal = _at_terminal()
+
+    def told() -> None:
+        if at_terminal and not _at_terminal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            heard()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, told)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _at_terminal() -> bool:
+    return any(os.isatty(stream) for stream in (0, 1, 2))
