@@ -15,13 +15,16 @@ from config.contracts.sink import SinkModule
 from config.contracts.source import Source
 from config.document import KeyPath
 from config.nearest import guess
-from config.route import UNMATCHED, Read, Route, SinkSpec, Target, When
+from config.route import UNMATCHED, Alerts, AlertTarget, Read, Route, SinkSpec, Target, When
 from config.shapes import (
     NAME_ADVICE,
     NAME_PATTERN,
+    AlertsShape,
+    AlertTargetShape,
     DefaultsShape,
     PaceShape,
     RouteShape,
+    Shape,
     SinkShape,
     SourceShape,
     TargetShape,
@@ -133,6 +136,36 @@ class Assembly:
         read = Read(dataset=("default",))
         targets = self.targets(path, shape or PaceShape(), read, prefer_run=True)
         return Route(UNMATCHED, When(), True, read, targets)
+
+    def alerts(self, path: KeyPath) -> Alerts | None:
+        """Who is told when something needs a person; None without the block."""
+        if self.check.value(path) is None:
+            return None
+        shape = self.check.model(AlertsShape, path, self.check.block(path))
+        paths = self.check.blocks((*path, "to"))
+        self.unique(paths, self.target_name, "`{}` is told twice: give this one a `name:` of its own")
+        found = [self.alert_target(each) for each in paths]
+        return Alerts(tuple(filter(None, found)), shape.kinds, shape.at_most) if shape else None
+
+    def alert_target(self, path: KeyPath) -> AlertTarget | None:
+        common, options = _split(self.check.block(path), AlertTargetShape)
+        self.name(common.get("name"), (*path, "name"))
+        shape = self.check.model(AlertTargetShape, path, common)
+        module = self.module_of(common.get("sink"), (*path, "sink"))
+        if module and not getattr(module, "ALERTS", False):
+            self.check.say(f"`{common['sink']}` cannot carry alerts: its type has no way to", (*path, "sink"))
+            return None
+        own = self.check.model(module.Target, path, options, _keys(AlertTargetShape)) if module else None
+        if shape is None or own is None:
+            return None
+        self.speaks_of_no_run(own, path)
+        return AlertTarget(shape.name or shape.sink, shape.sink, own)
+
+    def speaks_of_no_run(self, options: BaseModel, path: KeyPath) -> None:
+        """An alert is a document with a name, and belongs to no run."""
+        for key, value in options:
+            if foreign := sorted(getattr(value, "roots", frozenset[str]()) - {"record"}):
+                self.check.say(f"`{foreign[0]}` has no meaning in an alert: it has `record.key`", (*path, key))
 
     def targets(self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool) -> tuple[Target, ...]:
         """The targets under `to:`; `read` is None if the route's own mistakes hide what it reads."""
@@ -263,7 +296,7 @@ class Assembly:
             seen.add(str(name))
 
 
-def _split(block: dict[str, Any], shape: type[PaceShape] | type[SourceShape]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(block: dict[str, Any], shape: type[Shape]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A block's common keys, and the others."""
     common = _keys(shape)
     return (
@@ -272,7 +305,7 @@ def _split(block: dict[str, Any], shape: type[PaceShape] | type[SourceShape]) ->
     )
 
 
-def _keys(shape: type[PaceShape] | type[SourceShape]) -> set[str]:
+def _keys(shape: type[Shape]) -> set[str]:
     return {info.alias or name for name, info in shape.model_fields.items()}
 
 

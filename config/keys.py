@@ -36,6 +36,10 @@ class Keys:
     | `<ns>:cfgs` | zset | sha of each route's document, by the ms a delivery was last planned with it |
     | `<ns>:tidied` | string | a worker has its turn at forgetting, with a time to live |
     | `<ns>:tidying` | hash | `dl`, `ev` → how far the pass over deliveries and events has come |
+    | `<ns>:alerts` | hash | `<target>|<kind>` → what that target of alerts was told of that kind, and what it is sent |
+    | `<ns>:alarmed` | string | a worker has its turn at alerts, with a time to live |
+    | `<ns>:missed` | hash | source → how many runs were found that no webhook announced |
+    | `<ns>:misread` | zset | why a worker cannot use the routes file as it is now, by the ms this counts as mended at |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
 
@@ -80,6 +84,26 @@ class Keys:
     @property
     def tidied(self) -> str:
         return f"{self.namespace}:tidied"
+
+    @property
+    def alerts(self) -> str:
+        return f"{self.namespace}:alerts"
+
+    @property
+    def alarmed(self) -> str:
+        return f"{self.namespace}:alarmed"
+
+    @property
+    def missed(self) -> str:
+        return f"{self.namespace}:missed"
+
+    @property
+    def misread(self) -> str:
+        return f"{self.namespace}:misread"
+
+    @property
+    def documents(self) -> str:
+        return f"{self.namespace}:cfgs"
 
     @property
     def workers(self) -> str:

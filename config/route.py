@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from config.contracts.alert import AlertKind
 from config.contracts.delivery import Send
 from config.contracts.sink import SinkModule
 from config.contracts.source import Leftover
+from config.units import PerTime
 
 #: The route that takes the runs no other route wants. It stands under `unmatched:` and cannot be named otherwise.
 UNMATCHED = "unmatched"
@@ -140,3 +142,33 @@ class SinkSpec:
     type: str
     config: BaseModel
     module: SinkModule = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertTarget:
+    """A sink as alerts use it.
+
+    Attributes:
+        name: unique among them.
+        sink: name under `sinks:`.
+        options: an instance of the sink module's `Target`.
+    """
+
+    name: str
+    sink: str
+    options: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Who is told when something needs a person.
+
+    Attributes:
+        to: each is told everything, on its own.
+        kinds: what about.
+        at_most: messages of one kind to one of them; what comes meanwhile goes into the next.
+    """
+
+    to: tuple[AlertTarget, ...]
+    kinds: tuple[AlertKind, ...]
+    at_most: PerTime

@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from config.contracts.alert import ALERT_KINDS, AlertKind
 from config.contracts.source import Leftover
 from config.route import BatchSize, Read, Retry, When
-from config.units import Duration, Size
+from config.units import Duration, PerTime, Rate, Size
 
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9_-]{0,63}"
+#: Messages of one kind that `at_most` may allow in its time: each of them is remembered for so long.
+MOST_ALERTS = 100
 NAME_ADVICE = "a name begins with a letter and has at most 64 letters, digits, `_` and `-`"
 
 
@@ -137,6 +140,27 @@ class UnmatchedShape(PaceShape):
     to: Targets = Field(examples=[f"unmatched: {{{_TO}}}"])
 
 
+def _seldom(rate: PerTime) -> PerTime:
+    if rate.many > MOST_ALERTS:
+        raise ValueError(f"at most {MOST_ALERTS} messages can be counted: choose a shorter time")
+    return rate
+
+
+class AlertTargetShape(Shape):
+    """The keys every target of alerts has; its sink's `Target` says the others."""
+
+    sink: Text = Field(examples=["sink: oncall"])
+    name: Text | None = None
+
+
+class AlertsShape(Shape):
+    to: Targets = Field(examples=["alerts: {to: [{sink: oncall}]}"])
+    kinds: Annotated[tuple[AlertKind, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        ALERT_KINDS, examples=["kinds: [dead_letter, paused]"]
+    )
+    at_most: Annotated[Rate, AfterValidator(_seldom)] = Field(PerTime(1, 900.0), examples=["at_most: 1/15m"])
+
+
 class FileShape(Shape):
     version: Literal[1] = Field(examples=["version: 1"])
     sources: dict[str, Block] = Field(
@@ -149,6 +173,7 @@ class FileShape(Shape):
         examples=["routes: [{name: all, when: {status: SUCCEEDED}, to: [{sink: out}]}]"]
     )
     unmatched: Block = Field({}, examples=[f"unmatched: {{{_TO}}}"])
+    alerts: Block = Field({}, examples=["alerts: {to: [{sink: oncall}]}"])
 
 
 def pace(nearest_first: list[PaceShape]) -> tuple[BatchSize, Retry]:

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.errors import ConfigInvalid, NotFound, NotYet, Permanent, Transient, WorkError
+from config.contracts.old_runs import backfilled
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Source
@@ -19,7 +20,7 @@ from config.route import Retry, Route, SinkSpec, Target
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.lives import Range, ranges, under_way_before
-from workers.ledger.records import DeliveryRecord, EventRecord, Lease, Signal
+from workers.ledger.records import Lease, Signal, TakenDelivery
 from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt
 from workers.pipeline import Work, ship
 from workers.progress import Progress, Slice, SliceOver
@@ -32,6 +33,8 @@ log = structlog.get_logger("runrelay.worker")
 BEHIND = 5.0
 #: How often something the platform does not know is asked for again before that is final.
 GRACE = 4
+#: Records of a run that has no other delivery.
+_AN_EVENT_AND_ITSELF = 2
 
 
 async def deliver(runtime: Runtime, delivery_id: str, seq: int, alone: bool = False) -> None:
@@ -55,7 +58,7 @@ async def deliver(runtime: Runtime, delivery_id: str, seq: int, alone: bool = Fa
 class Turn:
     """One slice of one delivery, from the lease to its return."""
 
-    def __init__(self, runtime: Runtime, lease: Lease, record: DeliveryRecord) -> None:
+    def __init__(self, runtime: Runtime, lease: Lease, record: TakenDelivery) -> None:
         self.runtime, self.lease, self.record = runtime, lease, record
         self.delivery: Delivery = record.delivery
         self.retry = Retry()
@@ -100,8 +103,8 @@ class Turn:
     async def _ship(self) -> None:
         runtime, delivery = self.runtime, self.delivery
         source, api = runtime.source(delivery.source)
-        event = await runtime.ledger.event(delivery.event_id)
-        if event is None or event.run is None:
+        run = self.record.run
+        if run is None:
             raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
         route, target, spec = await self._restore()
         self.retry = target.retry
@@ -111,11 +114,11 @@ class Turn:
                 Work(
                     source=source,
                     api=api,
-                    run=event.run,
+                    run=run,
                     route=route,
                     target=target,
                     sink=sink,
-                    scope=_scope(source, event, event.run, delivery),
+                    scope=_scope(source, run, self.record),
                     rows={} if spec.module.WHOLE else rows,
                     progress=self.progress,
                     budget=runtime.budget,
@@ -125,11 +128,8 @@ class Turn:
 
     async def _restore(self) -> tuple[Route, Target, SinkSpec]:
         """The route and sink as they were planned, with today's secrets."""
-        document = await self.runtime.ledger.document(self.delivery.cfg)
-        if document is None:
-            raise Permanent(Reason.CONFIG_GONE, "the route this delivery was planned with is no longer kept")
         try:
-            restored = self.runtime.table.restore(document)
+            restored = await self.runtime.restored(self.delivery.cfg)
         except ConfigInvalid as exc:
             raise Transient(Reason.CONFIG_GONE, str(exc.problems[0])) from exc
         target = next(one for one in restored.route.to if one.name == self.delivery.target)
@@ -138,6 +138,8 @@ class Turn:
     async def _rows(self) -> dict[str, Range]:
         """The rows of each stream that are this delivery's. One object is written whole, after the one it replaces:
         raises NotYet while the delivery of an earlier life is under way."""
+        if self.record.family <= _AN_EVENT_AND_ITSELF:
+            return {}
         others = await self.runtime.ledger.beside(self.delivery)
         if under_way_before(self.delivery, others):
             raise NotYet(Reason.SUPERSEDED, "an earlier finish of this run is being delivered", wait=BEHIND)
@@ -151,7 +153,7 @@ class Turn:
             self.lease,
             state,
             Signal.GOOD,
-            checkpoint=_pack(at),
+            checkpoint=_pack(msgspec.structs.replace(at, position=None)),
             attempt=attempt,
             trouble=trouble,
             reason="",
@@ -254,12 +256,12 @@ def _graced(error: WorkError, attempt: int) -> WorkError:
     return error
 
 
-def _scope(source: Source, event: EventRecord, run: Run, delivery: Delivery) -> dict[str, Any]:
+def _scope(source: Source, run: Run, record: TakenDelivery) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(event.body) if event.body else None
+        body = msgspec.json.decode(record.body) if record.body and not backfilled(record.via) else None
     except msgspec.DecodeError:
         body = None
-    return {**source.describe(run), "event": body, "route": delivery.route, "target": delivery.target}
+    return {**source.describe(run), "event": body, "route": record.delivery.route, "target": record.delivery.target}
 
 
 def _pack(checkpoint: Checkpoint) -> bytes:

@@ -1,10 +1,12 @@
 """What a worker counts, in Prometheus' terms."""
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from config.contracts.delivery import Receipt
+from workers.ledger.expiring import Expiring, by_route
 from workers.ledger.standing import Place, Standing
 
 PLANS = Counter("runrelay_plans_total", "Planning attempts by how they ended.", ["source", "outcome"])
@@ -38,6 +40,9 @@ FAILING = Gauge(
 LAST_DELIVERY = Gauge(
     "runrelay_last_delivery_timestamp_seconds", "When a delivery of the route last came to its end.", ["route"]
 )
+SOURCE_DATA_EXPIRING = Gauge(
+    "runrelay_source_data_expiring", "Deliveries, open or dead, whose data may be deleted within a day.", ["route"]
+)
 REDIS_USED = Gauge("runrelay_redis_used_ratio", "Memory Redis uses, of what it may use.")
 SLOTS_WANTED = Gauge(
     "runrelay_slots_wanted", "What waits for a worker's slot or for a place in its lane, or holds one."
@@ -70,6 +75,12 @@ def show(standing: Standing, places: AbstractSet[Place]) -> None:
         REDIS_USED.set(standing.memory.ratio)
     SLOTS_WANTED.set(standing.wanted)
     LOOKED.set(standing.at / 1000)
+
+
+def show_expiring(found: Iterable[Expiring], places: AbstractSet[Place]) -> None:
+    SOURCE_DATA_EXPIRING.clear()
+    for route, number in by_route(found, {place.route for place in places}, OTHER).items():
+        SOURCE_DATA_EXPIRING.labels(route).set(number)
 
 
 def _show_ages(standing: Standing, places: AbstractSet[Place]) -> None:

@@ -19,12 +19,19 @@ MOST = 10_000
 #: What a run has only ids of.
 NAMES = frozenset({"actor", "task", "schedule", "build"})
 _WORD = re.compile(rb"\b(?:" + b"|".join(name.encode() for name in sorted(NAMES)) + rb")\b")
+_EVENT = re.compile(rb"\bevent\b")
 
 
 def mentioned(table: RouteTable) -> frozenset[str]:
     """The names that some route, template or sink of the file may use. A word too many costs a request an hour."""
     routes = (*table.routes, *((table.unmatched,) if table.unmatched else ()))
     return frozenset[str]().union(*(_in(table.document(route)) for route in routes), _told(table, routes))
+
+
+def uses_event(table: RouteTable, routes: Iterable[Route]) -> bool:
+    """Whether one of these routes, or a sink of theirs by itself, may use what the webhook said (`event`)."""
+    routes = list(routes)
+    return any(_EVENT.search(table.document(route)) for route in routes) or "event" in _told(table, routes)
 
 
 def _told(table: RouteTable, routes: Iterable[Route]) -> set[str]:

@@ -80,7 +80,7 @@ async def _ship_stream(work: Work, stream: str) -> None:
             # Somebody may still write to them: read all of it again before holding the counts to be wrong.
             await progress.restart(mismatch)
             raise Transient(mismatch.reason, mismatch.detail) from mismatch
-        await progress.ledger.renew(progress.lease)
+        await progress.confirm()
         await progress.end(await writer.publish())
 
 

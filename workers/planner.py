@@ -9,20 +9,24 @@ from config.contracts.after import After, after_id
 from config.contracts.delivery import Delivery, delivery_id
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient
 from config.contracts.event import EventState
+from config.contracts.old_runs import places_of, without_effects
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Api, Leftover, Source
+from config.effects import acts
 from config.route import Route, Target
 from config.routes import RouteTable
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import EventRecord
-from workers.names import Names, mentioned
+from workers.names import Names, mentioned, uses_event
 from workers.routing.match import matching
 
 #: How often a run the platform does not know is asked for: a webhook can be faster than the platform's replicas.
 GRACE = 4
 #: Seconds between two looks at a run that goes on: soon at first, then ever less often.
 SOONEST, LATEST = 2.0, 60.0
+#: Routes that want a run, with those of their targets that do.
+Wanted = list[tuple[Route, tuple[Target, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Plan:
     """What planning decided.
 
     Attributes:
+        reason: why it leads nowhere; empty if it does.
+        keep_body: whether something may use what the webhook said, also in a replay.
         documents: sha → the route as it was, for every `Delivery.cfg`.
         after: what is deleted once everything is delivered; None: nothing.
     """
@@ -39,6 +45,8 @@ class Plan:
     deliveries: tuple[Delivery, ...]
     documents: dict[str, bytes]
     after: After | None = None
+    reason: str = ""
+    keep_body: bool = False
 
 
 async def make_plan(
@@ -53,7 +61,7 @@ async def make_plan(
         age = (await ledger.now() - event.at) / 1000
         raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(max(SOONEST, age / 4), LATEST))
     run = await names.named(source, api, run, mentioned(table))
-    return _plan(event, run, table)
+    return plan_of(event, run, table)
 
 
 async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -> Run:
@@ -71,23 +79,46 @@ async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -
         raise Transient(Reason.RUN_NOT_FOUND, exc.detail) from exc
 
 
-def _plan(event: EventRecord, run: Run, table: RouteTable) -> Plan:
-    matched = list(matching(table.routes, run))
-    state = EventState.PLANNED if matched else EventState.UNMATCHED
-    if not matched and table.unmatched:
-        matched = [(table.unmatched, table.unmatched.to)]
-    documents = {route.name: table.document(route) for route, _ in matched}
+def plan_of(event: EventRecord, run: Run, table: RouteTable) -> Plan:
+    """What a run leads to that has ended and whose names are known."""
+    wanted = list(matching(table.routes, run))
+    state, reason = (EventState.PLANNED, "") if wanted else (EventState.UNMATCHED, Reason.NO_ROUTE.value)
+    if not wanted and table.unmatched:
+        wanted = [(table.unmatched, table.unmatched.to)]
+    meant = _meant(event, wanted, table)
+    if wanted and not meant:
+        reason = Reason.LEFT_OUT.value
+    documents = {route.name: table.document(route) for route, _ in meant}
     return Plan(
         state=state,
         run=run,
         deliveries=tuple(
-            _delivery(event, run, route, target, _sha(documents[route.name]))
-            for route, targets in matched
+            delivery_of(event.id, run, route, target, sha_of(documents[route.name]))
+            for route, targets in meant
             for target in targets
         ),
-        documents={_sha(document): document for document in documents.values()},
-        after=after_of(run, [route for route, _ in matched]),
+        documents={sha_of(document): document for document in documents.values()},
+        after=after_of(run, [route for route, _ in meant]) if _follows(event, wanted, meant) else None,
+        reason=reason,
+        keep_body=uses_event(table, [route for route, _ in meant]),
     )
+
+
+def _meant(event: EventRecord, wanted: Wanted, table: RouteTable) -> Wanted:
+    """All of it, unless somebody asked for an old run: then what they asked for."""
+    places, harmless = places_of(event.via, event.body), without_effects(event.via)
+
+    def means(route: Route, target: Target) -> bool:
+        acting = acts(table.sinks[target.sink].type)
+        return places.hold(route.name, target.name, target.sink) and not (harmless and acting)
+
+    meant = [(route, tuple(target for target in targets if means(route, target))) for route, targets in wanted]
+    return [(route, targets) for route, targets in meant if targets]
+
+
+def _follows(event: EventRecord, wanted: Wanted, meant: Wanted) -> bool:
+    """Whether something may be deleted afterwards: never while a target lacks the run that it wants."""
+    return meant == wanted and not without_effects(event.via)
 
 
 def after_of(run: Run, routes: Sequence[Route]) -> After | None:
@@ -103,16 +134,18 @@ def after_of(run: Run, routes: Sequence[Route]) -> After | None:
     )
 
 
-def _delivery(event: EventRecord, run: Run, route: Route, target: Target, cfg: str) -> Delivery:
+def delivery_of(event_id: str, run: Run, route: Route, target: Target, cfg: str, generation: int = 0) -> Delivery:
+    """The delivery of a run to one target, with the route as the document `cfg` has it."""
     return Delivery(
-        id=delivery_id(run.source, run.id, run.life, route.name, target.name),
-        event_id=event.id,
+        id=delivery_id(run.source, run.id, run.life, route.name, target.name, generation),
+        event_id=event_id,
         source=run.source,
         run_id=run.id,
         life=run.life,
         route=route.name,
         target=target.name,
         sink=target.sink,
+        generation=generation,
         cfg=cfg,
         streams=_streams(run, route, target),
     )
@@ -139,5 +172,6 @@ def _every(datasets: Mapping[str, str]) -> list[str]:
     return list(first.values())
 
 
-def _sha(document: bytes) -> str:
+def sha_of(document: bytes) -> str:
+    """What a route's document is kept under."""
     return hashlib.sha256(document).hexdigest()

@@ -70,6 +70,7 @@ async def _keep(runtime: Runtime, lease: Lease, plan: Plan) -> tuple[str, dict[s
         documents=plan.documents,
         reason=plan.reason,
         after=plan.after,
+        keep_body=plan.keep_body,
     )
     targets = [f"{one.route}/{one.target}" for one in plan.deliveries]
     return plan.state.value, {"status": plan.run.status, "targets": targets}

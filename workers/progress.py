@@ -1,22 +1,29 @@
 """How far one delivery got in this slice, and its receipt. Nothing counts before the ledger has it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from config.contracts.delivery import Checkpoint, Delivery, Receipt
 from config.contracts.errors import Permanent, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Taken
+from config.contracts.sink import Rejected, Taken
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import Lease
 
 #: Where slots are scarce a slice ends after this many checkpoints, so that many small deliveries are not kept waiting
 #: by a large one.
 CHECKPOINTS = 50
+#: Seconds for which a checkpoint that was taken says that the lease is ours: far less than a lease lasts.
+CONFIRMED = 1.0
 #: How often one stream may begin again because the sink lost what it had.
 RESTARTS = 3
+#: How many of the items a batch's far side could not take are named in the log.
+TOLD = 5
+
+log = structlog.get_logger("runrelay.worker")
 
 
 class SliceOver(Exception):
@@ -48,6 +55,8 @@ class Progress:
     def __init__(self, ledger: Ledger, lease: Lease, delivery: Delivery, checkpoint: Checkpoint, turn: Slice) -> None:
         self.ledger, self.lease, self.delivery, self.turn = ledger, lease, delivery, turn
         self.at = self.durable = checkpoint
+        self._clock = asyncio.get_running_loop().time
+        self._confirmed = 0.0
 
     @property
     def receipt(self) -> Receipt:
@@ -88,6 +97,7 @@ class Progress:
     async def advance(self, taken: Taken, *, read: int, filtered: int = 0, after: str | None = None) -> None:
         """The far side has it. Raises SliceOver when the turn is over, LeaseLost when somebody else goes on."""
         self._count(taken, read=read, filtered=filtered)
+        self._tell(taken.rejected)
         await self._save(
             offset=self.at.offset + read,
             batch=self.at.batch + 1,
@@ -98,10 +108,16 @@ class Progress:
         )
         self.turn.spend()
 
+    async def confirm(self) -> None:
+        """Raises LeaseLost unless the lease was ours a moment ago: every checkpoint that was taken says so."""
+        if self._clock() - self._confirmed > CONFIRMED:
+            await self.ledger.renew(self.lease)
+
     async def end(self, published: Taken) -> None:
-        """The stream is visible at the far side; the next one starts afresh."""
+        """The stream is visible at the far side; the next one starts afresh. After the last one nothing is left to do
+        but to finish, which is remembered in one step with it: who dies before it publishes once more."""
         self._count(published)
-        await self._save(
+        self._move(
             stream=self.at.stream + 1,
             offset=0,
             batch=0,
@@ -111,6 +127,8 @@ class Progress:
             position=None,
             restarts=0,
         )
+        if self.at.stream < len(self.delivery.streams):
+            await self._save()
 
     def close(self, expected: int) -> None:
         """Judge the row. Raises Permanent (count_mismatch) if it does not balance: then nothing is published."""
@@ -122,6 +140,12 @@ class Progress:
                 f"{row.stream}: the platform counts {row.expected}, read {row.read}, filtered {row.filtered}, "
                 f"rejected {row.rejected}, delivered {row.delivered}",
             )
+
+    def _tell(self, rejected: Sequence[Rejected]) -> None:
+        if rejected:
+            items = {one.offset: one.why for one in rejected[:TOLD]}
+            stream, count = self.receipt.stream, len(rejected)
+            log.warning("delivery.rejected", delivery_id=self.delivery.id, stream=stream, count=count, items=items)
 
     def _count(self, taken: Taken, *, read: int = 0, filtered: int = 0) -> None:
         row = self.receipt
@@ -145,5 +169,6 @@ class Progress:
 
     async def _save(self, **changes: object) -> None:
         self._move(**changes)
+        asked = self._clock()
         await self.ledger.checkpoint(self.lease, self.at)
-        self.durable = self.at
+        self.durable, self._confirmed = self.at, asked

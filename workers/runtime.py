@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from config.contracts.errors import Transient
+from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Surroundings
 from config.contracts.source import Api, Source
-from config.routes import RouteTable
+from config.routes import RestoredRoute, RouteTable
 from config.settings import Settings
 from workers.company import Company
 from workers.fetch.budget import Budget
 from workers.ledger.ledger import Ledger
 from workers.names import Names
+
+#: Routes that are kept as they were restored.
+MOST_RESTORED = 256
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class Runtime:
     company: Company = field(default_factory=Company)
     stopping: bool = False
     random: Random = field(default_factory=Random)
+    _restored_with: RouteTable | None = None
+    _restored: dict[str, RestoredRoute] = field(default_factory=dict)
 
     @property
     def crowded(self) -> bool:
@@ -51,6 +56,24 @@ class Runtime:
     def surroundings(self) -> Surroundings:
         """What every sink is lent."""
         return Surroundings(self.settings.spool_dir, self.source, self.settings.public_url)
+
+    async def restored(self, sha: str) -> RestoredRoute:
+        """The route and sinks that a delivery was planned with, with today's secrets.
+
+        Raises Permanent (config_gone) if they are no longer kept, ConfigInvalid.
+        """
+        table = self.table
+        if self._restored_with is not table or len(self._restored) >= MOST_RESTORED:
+            self._restored_with, self._restored = table, {}
+        if found := self._restored.get(sha):
+            return found
+        document = await self.ledger.document(sha)
+        if document is None:
+            raise Permanent(Reason.CONFIG_GONE, "the route this delivery was planned with is no longer kept")
+        restored = table.restore(document)
+        if self._restored_with is table:
+            self._restored[sha] = restored
+        return restored
 
     def source(self, name: str) -> tuple[Source, Api]:
         """Raises Transient (config_gone) if the file names no such source any more."""

@@ -9,7 +9,7 @@ from config.contracts.source import Leftover
 
 
 class AfterState(StrEnum):
-    """waiting → running → (waiting | paused) → done | kept | dead
+    """waiting → running → (waiting | paused) → done | kept | dead; a person may make `dead` `dropped`
 
     `done`: it is gone. `kept`: nothing more is deleted, because something stands against it. `dead`: the platform said
     no, or was not to be had for too long.
@@ -21,10 +21,11 @@ class AfterState(StrEnum):
     DONE = "done"
     KEPT = "kept"
     DEAD = "dead"
+    DROPPED = "dropped"
 
     @property
     def final(self) -> bool:
-        return self in {self.DONE, self.KEPT, self.DEAD}
+        return self in {self.DONE, self.KEPT, self.DEAD, self.DROPPED}
 
 
 class After(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,7 +58,7 @@ def delivery_id(source: str, run_id: str, life: str, route: str, target: str, ge
     return digest(source, run_id, life, route, target, str(generation))
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One row per delivery × stream. Counts are source rows, whatever the sink makes of them.
 
     Attributes:
@@ -105,7 +105,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, expected=expected, status=status)
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a delivery durably got: where the next slice starts.
 
     Attributes:

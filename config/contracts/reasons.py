@@ -56,6 +56,8 @@ class Reason(StrEnum):
     NOT_DELIVERED = "not_delivered"
     #: no route wants this run
     NO_ROUTE = "no_route"
+    #: routes want this run, but none of their targets was asked for: it is an old one, and they would act
+    LEFT_OUT = "left_out"
     #: a later finish of the same run has replaced it
     SUPERSEDED = "superseded"
     #: a bug of ours

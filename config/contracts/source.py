@@ -316,7 +316,46 @@ class Listing(Source, Protocol):
     #: None: nobody looks
     reconcile: Reconcile | None
 
-    def ended_runs(self, api: Api, /, *, started_after: float) -> AsyncIterator[Run]:
+    def ended_runs(self, api: Api, /, *, started_after: float, actor: str = "", task: str = "") -> AsyncIterator[Run]:
         """The token's own runs that have ended, each at least with `id`, `status`, `life` and `finished`; the newest
-        start first. `started_after`: Unix seconds."""
+        start first.
+
+        started_after: Unix seconds. actor, task: only of this one, by name or id; NotFound is raised if there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """An announcement that the platform has given up.
+
+    Attributes:
+        id: the platform's id of it.
+        run_id: the run whose end nobody wanted to hear of.
+        answer: what the last try met, for people: never an address, for secrets may stand in it.
+    """
+
+    id: str
+    run_id: str
+    answer: str
+
+
+@runtime_checkable
+class Announcing(Listing, Protocol):
+    """A source whose platform also tells which of its announcements nobody took."""
+
+    def unheard(self, api: Api, /, *, since: float) -> AsyncIterator[Unheard]:
+        """Of finished runs, the newest first. `since`: Unix seconds in which it was first tried at the earliest.
+
+        Raises Forbidden if the token may not know.
+        """
+        ...
+
+
+@runtime_checkable
+class Perishable(Source, Protocol):
+    """A source whose platform deletes what a run left after a time."""
+
+    def expires(self, life: str, /) -> float | None:
+        """When what a run left may be gone that ended at `life` (see `Run`): Unix seconds. None: nobody can tell."""
         ...

@@ -1,6 +1,7 @@
 """The figures of the ledger on `/metrics`, and who is alive."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import ClientSession
@@ -12,10 +13,11 @@ from config.routes import RouteTable, load
 from tests.workers.ledger.books import Books, delivery
 from workers.care.lookout import look_forever, places_of
 from workers.health import health_server
+from workers.ledger.expiring import Expiring
 from workers.ledger.holds import Hold
 from workers.ledger.ledger import Ledger
 from workers.ledger.standing import Letters, Memory, Place, Standing, look
-from workers.metrics import LAST_DELIVERY, show
+from workers.metrics import LAST_DELIVERY, SOURCE_DATA_EXPIRING, show, show_expiring
 
 Figures = dict[tuple[str, tuple[str, ...]], float]
 STANDING = Standing(
@@ -111,6 +113,26 @@ async def test_a_worker_is_on_the_list_while_it_looks_and_sets_the_figures(redis
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     assert (await look(books.redis, books.keys)).workers == []
+
+
+async def test_what_is_about_to_expire_is_shown_by_route(tmp_path: Path) -> None:
+    found = [Expiring(1.0, route, "out", "run1", "d1") for route in ("all", "all", "gone")]
+    show_expiring(found, places_of(table(tmp_path)))
+    told = {key: value for key, value in (await figures()).items() if key[0] == "source_data_expiring"}
+    assert {route: value for (_, (route,)), value in told.items()} == {"all": 2.0, "unmatched": 0.0, "other": 1.0}
+
+
+async def test_a_worker_looks_at_what_is_about_to_expire(redis: Redis, tmp_path: Path) -> None:
+    books = Books(redis)
+    ended = datetime.fromtimestamp(await books.now() / 1000 - 6.5 * 86400, UTC)
+    await books.plan(delivery("out", life=ended.isoformat()))
+    SOURCE_DATA_EXPIRING.clear()
+    looking = asyncio.create_task(look_forever(books.ledger, table(tmp_path), places=10))
+    while ("source_data_expiring", ("all",)) not in (told := await figures()):
+        await asyncio.sleep(0.01)
+    assert told["source_data_expiring", ("all",)] == 1
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
 
 
 async def test_a_redis_that_is_away_is_waited_out(redis: Redis, tmp_path: Path) -> None:

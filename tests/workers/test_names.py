@@ -14,7 +14,7 @@ from config.contracts.run import Run
 from config.contracts.source import Api, Source
 from config.routes import load
 from workers import names as module
-from workers.names import NAMES, Names, mentioned
+from workers.names import NAMES, Names, mentioned, uses_event
 
 API = cast(Api, None)
 PROGRAMS = frozenset({"actor", "task"})
@@ -189,3 +189,27 @@ async def test_memory_is_bounded_and_the_oldest_go_first(monkeypatch: pytest.Mon
     await names.named(platform.source, API, run("a3", "t"), PROGRAMS)
     await names.account(platform.source, API)
     assert platform.asked == ["account"]
+
+
+@pytest.mark.parametrize(
+    ("sink", "target", "uses"),
+    [
+        ("{type: stdout}", "{sink: out}", False),
+        ("{type: file, base: events/}", "{sink: out, path: 'preventive/{{ run.id }}.jsonl'}", False),
+        ("{type: file, base: out/}", "{sink: out, path: '{{ event.eventType }}/{{ run.id }}.jsonl'}", True),
+        ("{type: actor, source: apify}", "{sink: out, actor: acme/next, per: run}", True),
+    ],
+)
+def test_a_route_uses_what_the_webhook_said_if_a_template_or_its_sink_does(
+    tmp_path: Path, sink: str, target: str, uses: bool
+) -> None:
+    file = tmp_path / "runrelay.yaml"
+    file.write_text(f"""\
+version: 1
+sources: {{apify: {{token: t0ken-t0ken, webhook: {{secrets: [s3cret]}}}}}}
+sinks: {{out: {sink}}}
+routes: [{{name: all, to: [{target}]}}]
+""")
+    table = load(file, {})
+    assert uses_event(table, table.routes) is uses
+    assert not uses_event(table, [])

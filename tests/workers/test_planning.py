@@ -22,6 +22,7 @@ from config.routes import RouteTable, load
 from config.settings import Settings
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import EventRecord
+from workers.planner import plan_of
 from workers.planning import plan_event
 from workers.runtime import Runtime
 
@@ -126,6 +127,18 @@ async def test_a_wanted_run_becomes_one_delivery_per_target(plan: Plan, redis: R
     assert b"bad" not in document, "only what the route needs is kept"
 
 
+async def test_what_the_webhook_said_is_kept_for_a_route_that_uses_it(
+    plan: Plan, redis: Redis, table: RouteTable
+) -> None:
+    event = await plan(RUN)
+    assert await cast(Any, redis.hget(f"rr:ev:{event.id}", "keep_body")) is None
+    await redis.flushall()
+    documents = cast(dict[str, bytes], table.documents)
+    documents["good"] = documents["good"].replace(b"{{ run.id }}", b"{{ event.said }}")
+    await plan(RUN)
+    assert await cast(Any, redis.hget(f"rr:ev:{event.id}", "keep_body")) == b"1"
+
+
 async def test_a_dataset_with_two_aliases_is_read_once(plan: Plan, redis: Redis) -> None:
     datasets = {"default": "d1", "details": "d2", "products": "d1"}
     await plan(msgspec.structs.replace(RUN, datasets=datasets))
@@ -198,3 +211,52 @@ async def test_a_stale_wake_up_does_nothing(redis: Redis, settings: Settings, ta
     record = await ledger.event(event.id)
     assert record is not None
     assert seen(record) == (EventState.ACCEPTED, "", 0)
+
+
+OLD = """\
+sinks: {disk: {type: file, base: results/}, next: {type: actor, source: apify, max_chain: 3}}
+unmatched: {to: [{sink: disk, path: "unmatched/{{ run.id }}.jsonl"}]}
+routes:
+  - name: rows
+    when: {status: [SUCCEEDED, TIMED-OUT]}
+    to: [{sink: disk, path: "{{ run.id }}.jsonl"}, {sink: disk, name: copy, path: "copy/{{ run.id }}.jsonl"}]
+    after: {delete: [dataset]}
+  - name: chain
+    when: {status: [SUCCEEDED, FAILED]}
+    to: [{sink: next, actor: acme/detail, per: run, input: {}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("via", "places", "status", "led", "follows", "reason"),
+    [
+        ("webhook", "", "SUCCEEDED", ["rows/disk", "rows/copy", "chain/next"], True, ""),
+        ("webhook", '{"route": "rows"}', "SUCCEEDED", ["rows/disk", "rows/copy", "chain/next"], True, ""),
+        ("reconcile", "", "SUCCEEDED", ["rows/disk", "rows/copy", "chain/next"], True, ""),
+        ("backfill", "", "SUCCEEDED", ["rows/disk", "rows/copy"], False, ""),
+        ("replay", "", "SUCCEEDED", ["rows/disk", "rows/copy"], False, ""),
+        ("backfill+effects", "", "SUCCEEDED", ["rows/disk", "rows/copy", "chain/next"], True, ""),
+        ("replay+effects", "", "SUCCEEDED", ["rows/disk", "rows/copy", "chain/next"], True, ""),
+        ("backfill+effects", '{"route": "rows"}', "SUCCEEDED", ["rows/disk", "rows/copy"], False, ""),
+        ("backfill", '{"target": "copy"}', "SUCCEEDED", ["rows/copy"], False, ""),
+        ("backfill", '{"sink": "disk", "target": "disk"}', "SUCCEEDED", ["rows/disk"], False, ""),
+        ("webhook", "", "TIMED-OUT", ["rows/disk", "rows/copy"], True, ""),
+        ("backfill", "", "TIMED-OUT", ["rows/disk", "rows/copy"], False, ""),
+        ("backfill", "", "FAILED", [], False, "left_out"),
+        ("backfill", '{"route": "gone"}', "SUCCEEDED", [], False, "left_out"),
+        ("backfill", "", "ABORTED", ["unmatched/disk"], False, "no_route"),
+        ("backfill", '{"route": "rows"}', "ABORTED", [], False, "left_out"),
+    ],
+)
+def test_of_an_old_run_only_what_somebody_means_is_planned(
+    tmp_path: Path, via: str, places: str, status: str, led: list[str], follows: bool, reason: str
+) -> None:
+    file = tmp_path / "runrelay.yaml"
+    file.write_text(FILE.partition("sinks:")[0] + OLD)
+    event = EventRecord(
+        id="e1", state=EventState.PLANNING, source="apify", run_id="run1", kind="", via=via, at=0, body=places.encode()
+    )
+    made = plan_of(event, changed(status=status), load(file, {}))
+    assert [f"{one.route}/{one.target}" for one in made.deliveries] == led
+    assert (made.after is not None, made.reason) == (follows, reason)
+    assert set(made.documents) == {one.cfg for one in made.deliveries}

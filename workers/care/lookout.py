@@ -10,14 +10,17 @@ import structlog
 from redis.exceptions import RedisError
 
 from config.routes import RouteTable
+from workers.ledger.expiring import expiring
 from workers.ledger.ledger import Ledger
 from workers.ledger.standing import Place, look, sign_off, sign_on
-from workers.metrics import show
+from workers.metrics import show, show_expiring
 
 log = structlog.get_logger("runrelay.lookout")
 
 #: Seconds between two looks: several fit into the time after which a silent worker counts as gone.
 PAUSE = 10.0
+#: ms between two looks at what expires within a day.
+SELDOM_MS = 60_000
 #: Seconds a stopping worker gives Redis to take note.
 LAST_WORD = 1.0
 
@@ -27,13 +30,16 @@ async def look_forever(ledger: Ledger, table: RouteTable, *, places: int, pause:
 
     places: how many of this worker's slots one lane may hold.
     """
-    worker, shown = name_of_worker(), places_of(table)
+    worker, shown, seldom = name_of_worker(), places_of(table), 0
     try:
         while True:
             try:
                 standing = await look(ledger.redis, ledger.keys)
                 show(standing, shown)
                 await sign_on(ledger.redis, ledger.keys, worker, standing.at, places)
+                if standing.at >= seldom:
+                    show_expiring(await expiring(ledger.redis, ledger.keys, table.sources), shown)
+                    seldom = standing.at + SELDOM_MS
             except (RedisError, OSError) as exc:
                 log.warning("lookout.redis_away", error=type(exc).__name__)
             await asyncio.sleep(pause)

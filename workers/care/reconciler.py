@@ -1,11 +1,12 @@
 """Finds finished runs that nobody announced, and puts them into the inbox as their webhook would have done.
 
-Every worker looks, but of all workers one at a time. What is found has one identity for each finish of a run, so that
-finding it again is a duplicate; a webhook that comes late leads to the deliveries that exist by then.
+Two lists of the platform lead to them: its runs, and the announcements that it has given up. Every worker looks, but
+of all workers one at a time. What is found has one identity for each finish of a run, so that finding it again is a
+duplicate; a webhook that comes late leads to the deliveries that exist by then.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 from redis.exceptions import RedisError
@@ -16,8 +17,10 @@ from config.contracts.run import Run
 from config.contracts.source import Api, Listing, Reconcile
 from config.queue import Accepted, QueueUnavailable, RunQueue
 from config.routes import RouteTable
+from workers.care.unheard import UnheardRuns
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import EventRecord
+from workers.ledger.signs import note_missed
 from workers.metrics import RECONCILE_FOUND
 from workers.names import Names, mentioned
 from workers.routing.match import matching
@@ -66,6 +69,7 @@ class Reconciler:
         self._table, self._names = table, names
         #: (run, life) of the last look that need not be looked up again
         self._settled: frozenset[tuple[str, str]] = frozenset()
+        self._unheard = UnheardRuns(source, api)
 
     async def turn(self) -> float:
         """Look, if it is time and no other worker did. Returns seconds until the next question."""
@@ -81,7 +85,9 @@ class Reconciler:
 
     async def begin(self) -> None:
         """Note the source's first start. A ledger that was lost begins anew: nothing older is caught up."""
-        await self._ledger.redis.setnx(self._ledger.keys.since(self.source.name), await self._ledger.now())
+        if await self._ledger.redis.setnx(self._ledger.keys.since(self.source.name), await self._ledger.now()):
+            hint = "runs that ended before this are not caught up: `runrelay backfill --since 7d --dry-run` lists them"
+            log.info("reconciler.first_start", source=self.source.name, hint=hint)
 
     async def first_start(self) -> float | None:
         """Unix seconds; None before any worker has started."""
@@ -90,20 +96,27 @@ class Reconciler:
 
     async def look(self, timing: Reconcile) -> None:
         """Put into the inbox what nobody announced, and say so if webhooks should have."""
-        taken = missed = 0
+        taken, missed = 0, list[str]()
         try:
             async for run in self.unannounced(timing.lookback):
                 if await self.take(run):
-                    wanted = await self.wanted(run)
-                    taken, missed = taken + 1, missed + wanted
-                    RECONCILE_FOUND.labels(self.source.name).inc(wanted and timing.announced)
+                    taken += 1
+                    if await self.wanted(run) and timing.announced:
+                        missed.append(run.id)
+                        await self._count(run)
         finally:
-            self._tell(taken, missed if timing.announced else 0)
+            self._tell(taken, missed)
 
-    def _tell(self, taken: int, missed: int) -> None:
-        facts = {"source": self.source.name, "runs": taken, "missed": missed}
+    async def _count(self, run: Run) -> None:
+        """A webhook should have announced the run."""
+        RECONCILE_FOUND.labels(self.source.name).inc()
+        await note_missed(self._ledger.redis, self._ledger.keys, self.source.name, run.id)
+
+    def _tell(self, taken: int, missed: Sequence[str]) -> None:
+        facts = {"source": self.source.name, "runs": taken, "missed": len(missed)}
         if missed:
-            log.warning("reconciler.webhooks_missing", **facts, hint="webhooks are evidently broken: check them")
+            answer = next(filter(None, map(self._unheard.answer, missed)), "check them")
+            log.warning("reconciler.webhooks_missing", **facts, hint=f"webhooks are evidently broken: {answer}")
         elif taken:
             log.info("reconciler.found", **facts)
 
@@ -117,16 +130,24 @@ class Reconciler:
             return
         oldest, newest = max(now - (within or lookback), first), now - GRACE
         settled: set[tuple[str, str]] = set()
-        count = 0
-        async for run in self.source.ended_runs(self._api, started_after=now - max(lookback, within or 0)):
+        async for run in self._ended(now - max(lookback, within or 0), oldest):
             if oldest <= run.finished <= newest:
                 if await self._known(run):
                     settled.add((run.id, run.life))
                 else:
                     yield run
-            if (count := count + 1) == MOST:
-                break
         self._settled = frozenset(settled)
+
+    async def _ended(self, started_after: float, ended_after: float) -> AsyncIterator[Run]:
+        """The runs that are listed, and those whose announcement was given up: they may have started earlier."""
+        listed: set[str] = set()
+        async for run in self.source.ended_runs(self._api, started_after=started_after):
+            listed.add(run.id)
+            yield run
+            if len(listed) == MOST:
+                break
+        async for run in self._unheard.runs(ended_after, but=listed):
+            yield run
 
     async def _known(self, run: Run) -> bool:
         """Whether this finish has an event or a delivery, whatever became of it."""

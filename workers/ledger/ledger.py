@@ -15,6 +15,7 @@ from config.contracts.event import EventState
 from config.contracts.run import Run
 from config.keys import Keys, RecordKind
 from config.scripts import script
+from workers.ledger.packing import pack
 from workers.ledger.records import (
     AfterRecord,
     DeliveryRecord,
@@ -22,16 +23,18 @@ from workers.ledger.records import (
     Fields,
     Lease,
     Signal,
+    TakenDelivery,
     after_record,
     delivery_record,
     event_record,
+    taken_delivery,
 )
 
 #: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
 LEASE_MS = 30_000
 _SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep")
 #: What people do to records that have ended: see `workers.ledger.letters`.
-_BY_HAND = ("retry", "drop", "replay", "pause", "resume")
+_BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry")
 
 
 class LeaseLost(RunrelayError):
@@ -49,8 +52,8 @@ class Ledger:
         self.redis = redis
         self.keys = keys
         self.lease_ms = lease_ms
-        texts = {name: script("workers", name, "states") for name in _SCRIPTS}
-        texts |= {name: script("workers", name, "states", "letters") for name in _BY_HAND}
+        texts = {name: script("workers", name, "states", "bodies") for name in _SCRIPTS}
+        texts |= {name: script("workers", name, "states", "bodies", "letters") for name in _BY_HAND}
         self._scripts = {name: redis.register_script(text) for name, text in texts.items()}
 
     async def run(self, name: str, *args: str | int | bytes) -> Any:
@@ -73,10 +76,10 @@ class Ledger:
 
     async def take_delivery(
         self, delivery_id: str, seq: int, *, alone: bool = False
-    ) -> tuple[Lease, DeliveryRecord] | None:
+    ) -> tuple[Lease, TakenDelivery] | None:
         """Begin or go on to deliver; otherwise as `take_event`."""
         taken = await self._take("dl", delivery_id, seq, alone)
-        return taken and (taken[0], delivery_record(taken[1]))
+        return taken and (taken[0], taken_delivery(taken[1]))
 
     async def take_after(self, record_id: str, seq: int, *, alone: bool = False) -> tuple[Lease, AfterRecord] | None:
         """Begin or go on to delete; otherwise as `take_event`."""
@@ -134,17 +137,21 @@ class Ledger:
         documents: dict[str, bytes],
         reason: str = "",
         after: After | None = None,
+        keep_body: bool = False,
     ) -> None:
         """End planning: in one step, create and wake each delivery that does not exist yet and end the event.
 
         documents: sha → route document, for every `Delivery.cfg`. after: what the last of the deliveries leads to.
+        keep_body: whether what the webhook said is kept although all is delivered.
         """
         fields = {
-            "snapshot": msgspec.json.encode(run),
+            "snapshot": pack(run),
             "deliveries": " ".join(delivery.id for delivery in deliveries),
             "reason": reason,
             "detail": "",
         }
+        if keep_body:
+            fields["keep_body"] = "1"
         encode = msgspec.json.encode
         await self._owned(
             "plan",
@@ -231,10 +238,13 @@ class Ledger:
 
     async def beside(self, delivery: Delivery) -> list[DeliveryRecord]:
         """The other deliveries of the same run to the same target, of all lives and generations, oldest life first."""
-        _, deliveries = await self.of_run(delivery.source, delivery.run_id)
+        members = await _members(self.redis, self.keys.run(delivery.source, delivery.run_id))
+        ask = self.redis.pipeline(transaction=False)
+        for member in (raw.decode() for raw in members if raw.startswith(b"dl:")):
+            ask.hgetall(self.keys.record("dl", member[3:]))
         same = [
             one
-            for one in deliveries
+            for one in (delivery_record(fields) for fields in await ask.execute() if fields)
             if (one.delivery.route, one.delivery.target) == (delivery.route, delivery.target)
             and one.delivery.id != delivery.id
         ]

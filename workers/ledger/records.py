@@ -10,6 +10,7 @@ from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.event import EventState
 from config.contracts.run import Run
 from config.keys import RecordKind
+from workers.ledger.packing import unpack
 
 
 class Signal(StrEnum):
@@ -77,6 +78,21 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     probing: bool = False
 
 
+class TakenDelivery(DeliveryRecord, frozen=True, kw_only=True):
+    """A delivery and what was kept of its run by the event that led to it.
+
+    Attributes:
+        run: as fetched when it was planned; None if it is no longer kept.
+        body, via: of the announcement.
+        family: how many records there are of the run, this one and its event included.
+    """
+
+    run: Run | None
+    body: bytes
+    via: str
+    family: int
+
+
 class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Something to delete at the platform, and what became of it. Times and words as in EventRecord."""
 
@@ -116,7 +132,7 @@ def event_record(event_id: str, fields: Fields) -> EventRecord:
         ended=_number(fields, "ended"),
         attempt=_number(fields, "attempt"),
         trouble=_number(fields, "trouble"),
-        run=msgspec.json.decode(fields[b"snapshot"], type=Run) if b"snapshot" in fields else None,
+        run=unpack(fields[b"snapshot"]) if b"snapshot" in fields else None,
         deliveries=tuple(_text(fields, "deliveries").split()),
         reason=_text(fields, "reason"),
         detail=_text(fields, "detail"),
@@ -139,6 +155,16 @@ def delivery_record(fields: Fields) -> DeliveryRecord:
         detail=_text(fields, "detail"),
         lonely=_number(fields, "lonely"),
         probing=bool(_number(fields, "probing")),
+    )
+
+
+def taken_delivery(fields: Fields) -> TakenDelivery:
+    return TakenDelivery(
+        **msgspec.structs.asdict(delivery_record(fields)),
+        run=unpack(fields[b"run_snapshot"]) if b"run_snapshot" in fields else None,
+        body=fields.get(b"run_body", b""),
+        via=_text(fields, "run_via"),
+        family=_number(fields, "family"),
     )
 
 

@@ -41,4 +41,6 @@ local written = kind == 'dl' and redis.call('HGET', record_of(kind, id), 'after'
 if written then begin_after(written, now) end
 set_fields(record_of(kind, id), 7)
 finish(kind, id, ARGV[5], ARGV[6], now)
+slim(kind, id, ARGV[5])
+if kind == 'dl' then drop_body(cjson.decode(redis.call('HGET', record_of(kind, id), 'delivery')).event_id) end
 return 1

@@ -15,7 +15,7 @@ local documents = tonumber(ARGV[at])
 at = at + 1
 for _ = 1, documents do
     redis.call('SET', ns .. ':cfg:' .. ARGV[at], ARGV[at + 1], 'NX')
-    redis.call('ZADD', ns .. ':cfgs', whole(now), ARGV[at])
+    redis.call('ZADD', ns .. ':cfgs', 'GT', whole(now), ARGV[at])
     at = at + 2
 end
 local after = ARGV[at]
@@ -33,4 +33,7 @@ for i = at + 1, #ARGV, 5 do
     end
 end
 finish('ev', id, ARGV[4], 'good', now)
+slim('ev', id, ARGV[4])
+-- If another announcement has led to all of it already.
+drop_body(id)
 return 1

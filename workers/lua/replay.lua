@@ -18,7 +18,7 @@ local function make(id, written, checkpoint)
     if redis.call('HEXISTS', record, 'delivery') == 1 then return 'known' end
     redis.call('ZADD', ns .. ':deliveries', whole(now), id)
     redis.call('SADD', run, 'dl:' .. id)
-    redis.call('ZADD', ns .. ':cfgs', whole(now), delivery.cfg)
+    redis.call('ZADD', ns .. ':cfgs', 'GT', whole(now), delivery.cfg)
     dispatch('dl', id, now, delivery)
     local event = record_of('ev', delivery.event_id)
     local led_to = redis.call('HGET', event, 'deliveries')

@@ -1,6 +1,7 @@
 -- Begin work on a record. ARGV: namespace, kind, id, sequence number of the wake-up, lease in ms, 1 if nothing else runs
 -- in the process.
--- Returns {'taken', token, field, value, …}, or {why not}: gone, final, stale (a newer wake-up exists), held, parked (it
+-- Returns {'taken', token, field, value, …}, for a delivery with `family` (how many records its run has) and what was kept
+-- of its run in the event that led to it (`run_snapshot`, `run_body`, `run_via`); or {why not}: gone, final, stale (a newer wake-up exists), held, parked (it
 -- stands in line), alone (its holders died on it: only in a process of its own).
 local kind, id, lease_ms, alone = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 local SUSPECT = 2
@@ -43,4 +44,15 @@ redis.call('HSET', record, 'state', WORKING[kind], 'broken_off', broken_off and 
 hold(kind, id, lane_of(kind, led), now, lease_ms)
 local answer = redis.call('HGETALL', record)
 for i, part in ipairs({ 'taken', token, 'probing', probing and '1' or '0' }) do table.insert(answer, i, part) end
+if kind == 'dl' then
+    local told = redis.call('HMGET', record_of('ev', led.event_id), 'snapshot', 'body', 'via')
+    for i, name in ipairs({ 'run_snapshot', 'run_body', 'run_via' }) do
+        if told[i] then
+            table.insert(answer, name)
+            table.insert(answer, told[i])
+        end
+    end
+    table.insert(answer, 'family')
+    table.insert(answer, redis.call('SCARD', ns .. ':run:' .. led.source .. ':' .. led.run_id))
+end
 return answer

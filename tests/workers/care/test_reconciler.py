@@ -1,10 +1,7 @@
 """Runs that nobody announced are found: on a real ledger, with the emulator as the platform."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -15,76 +12,18 @@ from structlog.testing import capture_logs
 
 from config.contracts.errors import Transient
 from config.contracts.event import Event, EventState, digest
-from config.contracts.source import Patience, Reconcile
-from config.keys import Keys
-from config.queue import RunQueue
+from config.contracts.source import Reconcile
 from config.routes import load
 from config.settings import Settings
-from emulator.scenarios import Answer, Fault, Scenario
-from tests.config.sources.platforms import Emulated, emulated
+from emulator.scenarios import Answer, Fault
+from tests.workers.care.conftest import OFTEN, Place
 from tests.workers.ledger.books import delivery
 from workers.care import reconciler as module
 from workers.care.reconciler import Reconciler, reconcile_forever
-from workers.fetch.api import HttpApi, open_session
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import DeliveryRecord, EventRecord
-from workers.names import Names
+from workers.ledger.signs import Missed, missed
 from workers.runtime import Runtime
-
-OFTEN = Reconcile(every=3600.0, lookback=86400.0)
-PROGRAM = "import os, sys; sys.exit(os.environ.get('ACTOR_MEMORY_MBYTES') == '256')"
-FILE = """\
-version: 1
-sources: {apify: {token: tok-0123456789}}
-sinks: {out: {type: stdout}}
-routes: [{name: all, when: {actor: local/writer, status: SUCCEEDED}, to: [{sink: out}]}]
-"""
-
-
-@dataclass
-class Place:
-    """A platform, a ledger, and somebody who looks."""
-
-    platform: Emulated
-    reconciler: Reconciler
-    ledger: Ledger
-    inbox: RunQueue
-    folder: Path
-
-    def another(self) -> Reconciler:
-        table = load(self.folder / "runrelay.yaml", {})
-        source, api = self.platform.source, self.platform.api
-        return Reconciler(source, api, self.ledger, self.inbox, table, Names())
-
-    async def turn(self) -> list[str]:
-        """The runs that stand in the ledger after the next turn, oldest first."""
-        await self.ledger.redis.delete("rr:reconciled:apify")
-        await self.reconciler.turn()
-        return [event.run_id for event in reversed(await self.ledger.newest_events(100))]
-
-    async def failed_run(self) -> str:
-        """The id of a run that no route wants."""
-        params: dict[str, str | int] = {"memory": 256, "waitForFinish": 60}
-        answer = await self.platform.api.send("POST", "/acts/local~writer/runs", params)
-        run = json.loads(answer.body)["data"]
-        assert run["status"] == "FAILED"
-        return str(run["id"])
-
-    async def life(self, run_id: str) -> str:
-        return (await self.platform.source.run(self.platform.api, run_id)).life
-
-
-@pytest.fixture
-async def place(redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr(module, "GRACE", 0.0)
-    (tmp_path / "runrelay.yaml").write_text(FILE)
-    ledger, inbox = Ledger(redis, Keys("rr")), RunQueue(redis, Keys("rr"))
-    async with open_session() as session, emulated(session, tmp_path, Scenario(), PROGRAM) as platform:
-        platform.source.reconcile = OFTEN
-        platform.api = HttpApi(session, replace(platform.source.manners, patience=Patience(tries=1)))
-        table = load(tmp_path / "runrelay.yaml", {})
-        one = Reconciler(platform.source, platform.api, ledger, inbox, table, Names())
-        yield Place(platform, one, ledger, inbox, tmp_path)
 
 
 def counted() -> float:
@@ -105,6 +44,7 @@ async def test_a_run_nobody_announced_is_found_once(place: Place) -> None:
         ("reconciler.webhooks_missing", "warning", 1, 1)
     ]
     assert counted() - before == 1
+    assert await missed(place.ledger.redis, place.ledger.keys) == {"apify": Missed(1, run)}
 
 
 async def test_it_is_a_duplicate_for_whoever_finds_it_at_the_same_time(place: Place) -> None:
@@ -172,12 +112,16 @@ async def test_a_first_start_takes_nothing_old(place: Place) -> None:
     assert await place.turn() == [new]
 
 
-async def test_a_lost_ledger_catches_nothing_up(place: Place, redis: Redis) -> None:
+async def test_a_lost_ledger_catches_nothing_up_and_says_what_would(place: Place, redis: Redis) -> None:
     await place.reconciler.begin()
     run = await place.platform.finished_run({})
     assert await place.turn() == [run]
     await redis.flushall()
-    assert await place.turn() == []
+    with capture_logs() as logs:
+        assert await place.turn() == []
+        assert await place.turn() == []
+    assert [line["event"] for line in logs] == ["reconciler.first_start"]
+    assert "runrelay backfill" in logs[0]["hint"]
 
 
 async def test_without_a_first_start_nothing_is_missed(place: Place) -> None:

@@ -8,8 +8,7 @@ from config.contracts.after import AfterState
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState, Receipt
 from config.contracts.event import EventState
 from tests.workers.ledger.books import LIFE, Books, about, after, delivery
-from workers.ledger.letters import Letter, Outcome, dead_letter, dead_letters, drop, retry
-from workers.ledger.records import DeliveryRecord
+from workers.ledger.letters import Letter, Outcome, dead_letter, dead_letters, drop, name_of, retry
 
 LATER = "2026-02-01T00:00:00.000Z"
 WISH = after("dataset")
@@ -44,7 +43,7 @@ async def dead_event(books: Books, body: bytes = b"{}") -> Letter:
 
 
 def id_of(letter: Letter) -> str:
-    return letter.delivery.id if isinstance(letter, DeliveryRecord) else letter.id
+    return name_of(letter)[1]
 
 
 async def listed(books: Books) -> list[str]:
@@ -177,7 +176,7 @@ async def test_a_retry_that_broke_off_half_way_leaves_a_dead_letter(books: Books
     assert await retry(books.ledger, letter) is Outcome.DONE
 
 
-async def test_letters_are_listed_newest_first_without_bodies_and_without_what_comes_after(books: Books) -> None:
+async def test_letters_are_listed_newest_first_without_bodies_and_without_what_is_gone(books: Books) -> None:
     one, other = delivery(), delivery("log")
     event = await dead_event(books, b"a large body")
     await books.plan(one, other)
