@@ -5,23 +5,26 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
 
-from config.contracts.source import Api, Patience
+from config.contracts.source import Api, Patience, Source
 from config.durability import findings
 from config.settings import Settings
 from config.sources.apify import ApifySource, lasting
 from config.sources.apify.answers import SMALL, data
 from config.sources.apify.webhooks import AdHocWebhook
 from console.failures import CommandFailed
+from console.holds import cure, hold_words
 from console.opening import open_ledger
 from console.registering import adoption
 from console.starting import base_of, door_of
 from workers.fetch.api import HttpApi, open_session
+from workers.ledger.expiring import expiring
 from workers.ledger.standing import look
 
 #: Seconds two clocks may differ; `Date` headers have whole seconds, and answers take their time.
@@ -30,6 +33,8 @@ SKEW = 5.0
 FULL = 0.7
 #: Webhooks of an account that are looked through, those among them looked into, and dispatches of each.
 MOST_WEBHOOKS, MOST_OURS, MOST_DISPATCHES = 1000, 20, 20
+#: Deliveries looked at from each end of those that are open; somebody waits for the answer.
+MOST_DELIVERIES = 5000
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,30 @@ async def workers_alive(settings: Settings) -> list[Finding]:
     if not workers:
         return [Finding("workers", "none has signed on lately: nothing is delivered", "start `runrelay worker`")]
     return [Finding("workers", f"at work: {', '.join(workers)}")]
+
+
+async def source_data(settings: Settings, sources: Mapping[str, Source]) -> list[Finding]:
+    """Whether the platform is about to delete what open or dead deliveries need."""
+    name = "source_data"
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        found = await expiring(ledger.redis, ledger.keys, sources, MOST_DELIVERIES)
+    if not found:
+        return [Finding(name, "no delivery needs data that the platform deletes within a day")]
+    first, when = found[0], datetime.fromtimestamp(found[0].expires, UTC)
+    whose = "1 delivery" if len(found) == 1 else f"{len(found):,} deliveries"
+    message = (
+        f"within a day the platform may delete what {whose} still need{'s' * (len(found) == 1)}, the first at "
+        f"{when:%Y-%m-%d %H:%M} UTC: run {first.run_id} for {first.route}/{first.target}"
+    )
+    return [Finding(name, message, "mend what `runrelay status` names, then `runrelay dlq retry` what has died of it")]
+
+
+async def holds(settings: Settings) -> list[Finding]:
+    """What somebody holds, what refused our credentials, and what fails."""
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        found = (await look(ledger.redis, ledger.keys)).paused
+    bad = [Finding("holds", hold_words(one), cure(one)) for one in found]
+    return bad or [Finding("holds", "nothing is held, refuses us or fails again and again")]
 
 
 async def redis_clock(settings: Settings) -> list[Finding]:

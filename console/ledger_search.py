@@ -23,7 +23,8 @@ class Found:
 
 
 async def find(ledger: Ledger, id: str) -> Found:
-    """By the id of an event or of a delivery, by the beginning of one, or by the id of a run.
+    """By the id of an event, of a delivery or of what was to be deleted after one and died, by the beginning of such
+    an id, or by the id of a run.
 
     Raises CommandFailed if there is none, or more than one.
     """
@@ -33,14 +34,16 @@ async def find(ledger: Ledger, id: str) -> Found:
     if found is None:
         hint = f"give an event's or delivery's id ({SHORTEST} characters of it or more) or a run's: `runrelay runs`"
         raise CommandFailed("not_found", f"the ledger knows no {id!r}: {hint}")
-    afters = {after.after.id: after for event in found.events if (after := await ledger.after_of(event))}
+    afters = {after.after.id: after for after in found.afters}
+    afters |= {after.after.id: after for event in found.events if (after := await ledger.after_of(event))}
     return replace(found, afters=list(afters.values()))
 
 
 async def _by_record(ledger: Ledger, prefix: str) -> Found | None:
     events = await _ids(ledger, ledger.keys.events, prefix)
     deliveries = await _ids(ledger, ledger.keys.deliveries, prefix)
-    if len(events) + len(deliveries) > 1:
+    afters = await _ids(ledger, ledger.keys.dead, f"af:{prefix}")
+    if len(events) + len(deliveries) + len(afters) > 1:
         raise CommandFailed("ambiguous", f"{prefix} is the beginning of several ids: give more of it")
     if deliveries and (one := await ledger.delivery(deliveries[0])):
         event = await ledger.event(one.delivery.event_id)
@@ -48,6 +51,8 @@ async def _by_record(ledger: Ledger, prefix: str) -> Found | None:
     if events and (known := await ledger.event(events[0])):
         planned = [await ledger.delivery(each) for each in known.deliveries]
         return Found([known], [each for each in planned if each])
+    if afters and (after := await ledger.after(afters[0].removeprefix("af:"))):
+        return Found([], [], [after])
     return None
 
 

@@ -1,11 +1,12 @@
-"""Which events and deliveries are meant: the selectors that `dlq` and `replay` share."""
+"""Which events, deliveries and runs are meant: the selectors that `dlq`, `replay` and `backfill` share."""
 
 from dataclasses import dataclass, field
 
+from config.contracts.old_runs import Places
 from config.contracts.run import Run
 from config.route import When
 from workers.ledger.ledger import Ledger
-from workers.ledger.records import DeliveryRecord, EventRecord
+from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
 from workers.routing.match import holds
 
 
@@ -14,15 +15,13 @@ class Selection:
     """All lines must hold; an empty one always does.
 
     Attributes:
-        route, target, sink: names in runrelay.yaml; an event has none of them yet.
+        places: route, target and sink; only deliveries lead to one.
         reason: why it ended.
-        when: source, actor and status of the run, with `*` for any text.
+        when: source, Actor, task and status of the run, with `*` for any text.
         since, until: when it ended, in ms since 1970.
     """
 
-    route: str = ""
-    target: str = ""
-    sink: str = ""
+    places: Places = field(default_factory=Places)
     reason: str = ""
     when: When = field(default_factory=When)
     since: int | None = None
@@ -33,28 +32,35 @@ class Selection:
         """Whether nothing was said."""
         return self == Selection()
 
-    async def wants(self, ledger: Ledger, one: EventRecord | DeliveryRecord) -> bool:
-        if not (self._in_time(one.ended) and self.reason in {"", one.reason}):
+    async def wants(self, ledger: Ledger, one: EventRecord | DeliveryRecord | AfterRecord) -> bool:
+        if not (self._in_time(one.ended) and self.reason in {"", one.reason} and self._leads(one)):
             return False
-        return await self._wants_delivery(ledger, one) if isinstance(one, DeliveryRecord) else self._wants_event(one)
+        return self.when == When() or holds(self.when, await _run_of(ledger, one))
+
+    def wants_run(self, run: Run) -> bool:
+        """Of a run that has ended, its names known as far as `when` mentions them."""
+        return self._in_time(round(run.finished * 1000)) and holds(self.when, run)
 
     def _in_time(self, ended: int) -> bool:
         return (self.since is None or ended >= self.since) and (self.until is None or ended < self.until)
 
-    def _wants_event(self, event: EventRecord) -> bool:
-        if self.route or self.target or self.sink:
-            return False
-        return holds(self.when, event.run or _unknown(event.source, event.run_id))
+    def _leads(self, one: EventRecord | DeliveryRecord | AfterRecord) -> bool:
+        if not isinstance(one, DeliveryRecord):
+            return self.places == Places()
+        return self.places.hold(one.delivery.route, one.delivery.target, one.delivery.sink)
 
-    async def _wants_delivery(self, ledger: Ledger, one: DeliveryRecord) -> bool:
-        place = one.delivery
-        lines = ((self.route, place.route), (self.target, place.target), (self.sink, place.sink))
-        if not all(said in {"", has} for said, has in lines):
-            return False
-        if self.when == When():
-            return True
-        event = await ledger.event(place.event_id)
-        return holds(self.when, event.run if event and event.run else _unknown(place.source, place.run_id))
+
+async def _run_of(ledger: Ledger, one: EventRecord | DeliveryRecord | AfterRecord) -> Run:
+    match one:
+        case EventRecord():
+            return one.run or _unknown(one.source, one.run_id)
+        case DeliveryRecord():
+            event = await ledger.event(one.delivery.event_id)
+            return event.run if event and event.run else _unknown(one.delivery.source, one.delivery.run_id)
+        case AfterRecord():
+            events, _ = await ledger.of_run(one.after.source, one.after.run_id)
+            known = (event.run for event in events if event.run and event.run.life == one.after.life)
+            return next(known, _unknown(one.after.source, one.after.run_id))
 
 
 def _unknown(source: str, run_id: str) -> Run:

@@ -14,6 +14,7 @@ from console.cli.options import Config, Json, example
 from console.cli.output import Output, plain
 from console.cli.verdict import explain
 from console.examining import Finding
+from console.expiries import sources_of
 from console.opening import nearby, open_settings, open_table
 from console.signals import run
 
@@ -27,7 +28,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(config: Config = None, json: Json = False) -> None:
-    """Examine the installation: Redis, clocks, token, spool folder, public address, secrets and webhooks.
+    """Examine the installation: Redis, clocks, token, data about to expire, spool folder, public address, secrets and
+    webhooks.
 
     Each thing is looked at by itself, for ten seconds at most, and nothing is changed. Says what is wrong and what to
     do about it. Exits with 1 if anything is.
@@ -60,6 +62,8 @@ def _examinations(settings: Settings) -> Iterator[Examination]:
     yield "redis", examining.redis_durability(settings)
     yield "redis_clock", examining.redis_clock(settings)
     yield "workers", examining.workers_alive(settings)
+    yield "holds", examining.holds(settings)
+    yield "source_data", examining.source_data(settings, sources_of(settings))
     yield "spool", examining.spool(settings)
     for source in _sources(settings):
         yield f"{source.name}.token", examining.token(source)

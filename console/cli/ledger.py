@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,15 +10,21 @@ import typer
 from rich import box
 from rich.table import Table
 
+from config.keys import RecordKind
 from console.cli.options import Config, Json, Limit, example
 from console.cli.output import Output, plain
+from console.holds import wait_facts, wait_words
 from console.ledger_search import Found, find
+from console.moments import iso, when_of
 from console.opening import nearby, open_ledger, open_settings
 from console.receipts import receipt_table, row_of
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
+from workers.ledger.waiting import Wait, waits
 
 T = TypeVar("T")
+#: Why records stand in line, by id.
+Waiting = dict[str, Wait]
 #: Characters of an id that a table shows.
 SHORT = 12
 
@@ -32,31 +37,34 @@ def add_to(app: typer.Typer) -> None:
 
 def runs(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest finished runs we heard of, and what became of each."""
-    found = ask_ledger(config, lambda ledger: _newest(ledger, limit))
+    found, waiting = ask_ledger(config, lambda ledger: _newest(ledger, limit))
     out = Output(json)
     for event, planned, after in found:
         states = dict(Counter(one.state.value for one in planned))
-        out.fact(**event_facts(event), deliveries=states, after=after_facts(after) if after else None)
+        said = {"deliveries": states, "after": after_facts(after) if after else None}
+        out.fact(**event_facts(event), **said, waits=_wait_facts(waiting, event, planned))
     table = table_of("when", "source", "run", "status", "state", "deliveries", "id", "reason")
     for event, planned, after in found:
         status = event.run.status if event.run else ""
         summary = _summary(planned) + (f"; {_deleting(after)}" if after else "")
-        words = (event.source, event.run_id, status, event.state, summary, event.id[:SHORT], event.reason)
+        reason = _reason(event.reason, *_wait_words(waiting, event, planned))
+        words = (event.source, event.run_id, status, event.state, summary, event.id[:SHORT], reason)
         table.add_row(when_of(event.at), *(plain(word) for word in words))
     out.show(table if found else "no run has been heard of yet")
 
 
 def deliveries(config: Config = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest deliveries: where to, how far, and why they wait or ended."""
-    found = ask_ledger(config, lambda ledger: ledger.newest_deliveries(limit))
+    found, waiting = ask_ledger(config, lambda ledger: _newest_deliveries(ledger, limit))
     out = Output(json)
     for one in found:
-        out.fact(**delivery_facts(one))
+        out.fact(**delivery_facts(one), waits=wait_facts(waiting.get(one.delivery.id)))
     table = table_of("when", "target", "run", "state", "delivered", "tries", "id", "reason")
     for one in found:
         place = one.delivery
         words = (f"{place.route}/{place.target}", place.run_id, one.state, f"{_delivered(one):,}")
-        table.add_row(when_of(one.at), *map(plain, words), *map(plain, (one.attempt, place.id[:SHORT], one.reason)))
+        reason = _reason(one.reason, *_wait_words(waiting, None, [one]))
+        table.add_row(when_of(one.at), *map(plain, words), *map(plain, (one.attempt, place.id[:SHORT], reason)))
     out.show(table if found else "nothing has been planned yet")
 
 
@@ -66,22 +74,23 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell everything known of one event, delivery or run, receipts included."""
-    found = ask_ledger(config, lambda ledger: find(ledger, id))
+    found, waiting = ask_ledger(config, lambda ledger: _found(ledger, id))
     out = Output(json)
     for event in found.events:
-        out.fact(**event_facts(event), deliveries=list(event.deliveries))
+        waits = wait_facts(waiting.get(event.id))
+        out.fact(**event_facts(event), deliveries=list(event.deliveries), waits=waits)
     for one in found.deliveries:
-        out.fact(**delivery_facts(one))
+        out.fact(**delivery_facts(one), waits=wait_facts(waiting.get(one.delivery.id)))
     for after in found.afters:
         out.fact(after=after.after.id, source=after.after.source, run_id=after.after.run_id, **after_facts(after))
-    _tell(out, found)
+    _tell(out, found, waiting)
 
 
 def event_facts(event: EventRecord) -> dict[str, Any]:
     """An event as JSON has it; its body stays in the ledger."""
     return {
         "event": event.id,
-        "at": _iso(event.at),
+        "at": iso(event.at),
         "source": event.source,
         "run_id": event.run_id,
         "kind": event.kind,
@@ -89,7 +98,7 @@ def event_facts(event: EventRecord) -> dict[str, Any]:
         "status": event.run.status if event.run else None,
         "state": event.state.value,
         "attempt": event.attempt,
-        "ended": _iso(event.ended),
+        "ended": iso(event.ended),
         "reason": event.reason,
         "detail": event.detail,
     }
@@ -101,7 +110,7 @@ def delivery_facts(one: DeliveryRecord) -> dict[str, Any]:
     return {
         "delivery": place.id,
         "event": place.event_id,
-        "at": _iso(one.at),
+        "at": iso(one.at),
         "source": place.source,
         "run_id": place.run_id,
         "route": place.route,
@@ -110,7 +119,7 @@ def delivery_facts(one: DeliveryRecord) -> dict[str, Any]:
         "generation": place.generation,
         "state": one.state.value,
         "attempt": one.attempt,
-        "ended": _iso(one.ended),
+        "ended": iso(one.ended),
         "reason": one.reason,
         "detail": one.detail,
         "receipts": [row_of(row) for row in one.checkpoint.receipts],
@@ -122,20 +131,22 @@ def after_facts(after: AfterRecord) -> dict[str, Any]:
     return {
         "delete": list(after.after.delete),
         "life": after.after.life,
-        "at": _iso(after.at),
+        "at": iso(after.at),
         "state": after.state.value,
         "attempt": after.attempt,
-        "ended": _iso(after.ended),
+        "ended": iso(after.ended),
         "reason": after.reason,
         "detail": after.detail,
     }
 
 
-def _tell(out: Output, found: Found) -> None:
+def _tell(out: Output, found: Found, waiting: Waiting) -> None:
     for event in found.events:
-        tell_facts(out, f"event {event.id}", event_facts(event), skip=("event",))
+        facts = {**event_facts(event), "waits": ", ".join(_wait_words(waiting, event, []))}
+        tell_facts(out, f"event {event.id}", facts, skip=("event",))
     for one in found.deliveries:
-        tell_facts(out, f"delivery {one.delivery.id}", delivery_facts(one), skip=("delivery", "receipts"))
+        facts = {**delivery_facts(one), "waits": ", ".join(_wait_words(waiting, None, [one]))}
+        tell_facts(out, f"delivery {one.delivery.id}", facts, skip=("delivery", "receipts"))
     for after in found.afters:
         facts = after_facts(after) | {"delete": ", ".join(after.after.delete)}
         tell_facts(out, f"after {after.after.id}", facts, skip=())
@@ -161,12 +172,48 @@ def ask_ledger(config: Path | None, question: Callable[[Ledger], Awaitable[T]]) 
     return asyncio.run(ask())
 
 
-async def _newest(ledger: Ledger, most: int) -> list[tuple[EventRecord, list[DeliveryRecord], AfterRecord | None]]:
+async def _newest(
+    ledger: Ledger, most: int
+) -> tuple[list[tuple[EventRecord, list[DeliveryRecord], AfterRecord | None]], Waiting]:
     found = []
     for event in await ledger.newest_events(most):
-        planned = await asyncio.gather(*(ledger.delivery(id) for id in event.deliveries))
-        found.append((event, [one for one in planned if one], await ledger.after_of(event)))
-    return found
+        known = await asyncio.gather(*(ledger.delivery(id) for id in event.deliveries))
+        found.append((event, [one for one in known if one], await ledger.after_of(event)))
+    events, planned = [event for event, *_ in found], [one for _, ones, _ in found for one in ones]
+    return found, await _waiting(ledger, events, planned)
+
+
+async def _newest_deliveries(ledger: Ledger, most: int) -> tuple[list[DeliveryRecord], Waiting]:
+    found = await ledger.newest_deliveries(most)
+    return found, await _waiting(ledger, [], found)
+
+
+async def _found(ledger: Ledger, id: str) -> tuple[Found, Waiting]:
+    found = await find(ledger, id)
+    return found, await _waiting(ledger, found.events, found.deliveries)
+
+
+async def _waiting(ledger: Ledger, events: Sequence[EventRecord], deliveries: Sequence[DeliveryRecord]) -> Waiting:
+    """Why those that have not ended stand in line, if they do."""
+    members: list[tuple[RecordKind, str]] = [("ev", one.id) for one in events if not one.state.final]
+    members += [("dl", one.delivery.id) for one in deliveries if not one.state.final]
+    return await waits(ledger.redis, ledger.keys, members)
+
+
+def _wait_words(waiting: Waiting, event: EventRecord | None, deliveries: Sequence[DeliveryRecord]) -> list[str]:
+    """Each once, of an event and deliveries of it."""
+    ids = [*([event.id] if event else []), *(one.delivery.id for one in deliveries)]
+    return list(dict.fromkeys(wait_words(waiting[each]) for each in ids if each in waiting))
+
+
+def _wait_facts(waiting: Waiting, event: EventRecord, deliveries: Sequence[DeliveryRecord]) -> list[dict[str, Any]]:
+    """Of an event and its deliveries, by id."""
+    ids = (event.id, *(one.delivery.id for one in deliveries))
+    return [{"id": each, **facts} for each in ids if (facts := wait_facts(waiting.get(each)))]
+
+
+def _reason(*words: str) -> str:
+    return "; ".join(filter(None, words))
 
 
 def table_of(*names: str) -> Table:
@@ -187,12 +234,3 @@ def _deleting(after: AfterRecord) -> str:
 
 def _delivered(one: DeliveryRecord) -> int:
     return sum(row.delivered for row in one.checkpoint.receipts)
-
-
-def _iso(ms: int) -> str | None:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds") if ms else None
-
-
-def when_of(ms: int) -> str:
-    """Here, to the second."""
-    return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%m-%d %H:%M:%S")

@@ -1,26 +1,38 @@
 """`runrelay dlq list|show|retry|drop`: what ended as a dead letter, and what a person does about it."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from config.contracts.source import Source
 from console.cli.asking import Yes, confirm
-from console.cli.ledger import SHORT, ask_ledger, delivery_facts, event_facts, table_of, tell_facts, when_of
+from console.cli.ledger import (
+    SHORT,
+    after_facts,
+    ask_ledger,
+    delivery_facts,
+    event_facts,
+    table_of,
+    tell_facts,
+)
 from console.cli.options import Config, Json, example, not_empty
 from console.cli.output import Output, plain
 from console.cli.selecting import selection_of
 from console.cli.spreading import spread
+from console.expiries import expires_at, sources_of
 from console.failures import CommandFailed
 from console.ledger_search import find
+from console.moments import when_of
+from console.opening import open_settings
 from console.receipts import receipt_table
 from console.selection import Selection
 from workers.ledger.ledger import Ledger
-from workers.ledger.letters import Letter, Outcome, dead_letter, dead_letters, drop, retry
-from workers.ledger.records import DeliveryRecord
+from workers.ledger.letters import Letter, Outcome, dead_letter, dead_letters, drop, name_of, retry
+from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
 
 Ids = Annotated[
     list[str] | None,
@@ -37,7 +49,9 @@ _WHY = {
     Outcome.SUPERSEDED: "its rows are those of a later delivery of the run by now: retry or replay that one",
 }
 
-app = typer.Typer(help="Dead letters: what could not be planned or delivered, and why.", no_args_is_help=True)
+app = typer.Typer(
+    help="Dead letters: what could not be planned, delivered or deleted afterwards, and why.", no_args_is_help=True
+)
 
 
 def add_to(main: typer.Typer) -> None:
@@ -52,13 +66,13 @@ def add_to(main: typer.Typer) -> None:
 @spread(selection=selection_of)
 def list_letters(*, selection: Selection, limit: Most = 10, config: Config = None, json: Json = False) -> None:
     """List dead letters, grouped by the reason they died for. With `--json` all of them, the newest first."""
-    out = Output(json)
+    out, sources = Output(json), sources_of(open_settings(config))
 
     async def gather(ledger: Ledger) -> tuple[Counter[str], list[Letter]]:
         counts: Counter[str] = Counter()
         shown = []
         async for one in _selected(ledger, selection):
-            out.fact(**_facts(one))
+            out.fact(**_facts(one, sources))
             counts[one.reason] += 1
             if counts[one.reason] <= limit:
                 shown.append(one)
@@ -68,19 +82,32 @@ def list_letters(*, selection: Selection, limit: Most = 10, config: Config = Non
 
 
 def show(id: Id, config: Config = None, json: Json = False) -> None:
-    """Tell everything known of a dead letter: why and when it died, its tries, and how far it got."""
-    out = Output(json)
+    """Tell everything known of a dead letter: why and when it died, its tries, how far it got, and when the platform
+    deletes the data that a retry needs."""
+    out, sources = Output(json), sources_of(open_settings(config))
 
     async def tell(ledger: Ledger) -> None:
         for one in await _named(ledger, id):
-            event = await ledger.event(one.delivery.event_id) if isinstance(one, DeliveryRecord) else one
-            facts = _facts(one) | {"body_bytes": len(event.body) if event else None}
+            facts = _facts(one, sources) | await _size(ledger, one)
             out.fact(**facts)
-            tell_facts(out, "dead letter", facts, skip=("receipts",))
+            tell_facts(out, "dead letter", facts | _words(one), skip=("receipts",))
             if isinstance(one, DeliveryRecord) and one.checkpoint.receipts:
                 out.show(receipt_table(one.checkpoint.receipts, out.out.width))
 
     ask_ledger(config, tell)
+
+
+def _words(one: Letter) -> dict[str, Any]:
+    """Lists among the facts, for people."""
+    return {"delete": ", ".join(one.after.delete)} if isinstance(one, AfterRecord) else {}
+
+
+async def _size(ledger: Ledger, one: Letter) -> dict[str, Any]:
+    """Of the body that the webhook brought."""
+    if isinstance(one, AfterRecord):
+        return {}
+    event = await ledger.event(one.delivery.event_id) if isinstance(one, DeliveryRecord) else one
+    return {"body_bytes": len(event.body) if event else None}
 
 
 @spread(selection=selection_of)
@@ -134,8 +161,9 @@ def _act(
     """Exits with 1 if one of them stays as it is."""
     letters = ask_ledger(config, chosen)
     if dry_run or not letters:
+        sources = sources_of(open_settings(config))
         for one in letters:
-            out.fact(**_facts(one))
+            out.fact(**_facts(one, sources))
         _show_groups(out, Counter(one.reason for one in letters), letters)
         return
     if not yes:
@@ -168,8 +196,9 @@ async def _selected(ledger: Ledger, selection: Selection) -> AsyncIterator[Lette
 async def _named(ledger: Ledger, id: str) -> list[Letter]:
     """The dead letters of an id. Raises CommandFailed if there is none."""
     found = await find(ledger, id)
-    keys = [("ev", one.id) for one in found.events] + [("dl", one.delivery.id) for one in found.deliveries]
-    letters = [letter for kind, key in keys if (letter := await dead_letter(ledger, kind, key))]
+    known: list[Letter] = [*found.events, *found.deliveries, *found.afters]
+    names = [name_of(one) for one in known]
+    letters = [letter for kind, key in names if (letter := await dead_letter(ledger, kind, key))]
     if not letters:
         raise CommandFailed("not_dead", f"{id} is no dead letter: `runrelay show {id}` tells what it is")
     return letters
@@ -190,24 +219,47 @@ def _show_groups(out: Output, counts: Counter[str], shown: Sequence[Letter]) -> 
         out.show(table)
 
 
-def _facts(one: Letter) -> dict[str, Any]:
-    return delivery_facts(one) if isinstance(one, DeliveryRecord) else event_facts(one)
+def _facts(one: Letter, sources: Mapping[str, Source]) -> dict[str, Any]:
+    return {**_known(one), "source_expires_at": expires_at(sources, one)}
+
+
+def _known(one: Letter) -> dict[str, Any]:
+    match one:
+        case DeliveryRecord():
+            return delivery_facts(one)
+        case AfterRecord():
+            return {**_name(one), "source": one.after.source, "run_id": one.after.run_id, **after_facts(one)}
+        case EventRecord():
+            return event_facts(one)
 
 
 def _name(one: Letter) -> dict[str, str]:
-    return {"delivery" if isinstance(one, DeliveryRecord) else "event": _id(one)}
+    kind, id = name_of(one)
+    return {{"ev": "event", "dl": "delivery", "af": "after"}[kind]: id}
 
 
 def _id(one: Letter) -> str:
-    return one.delivery.id if isinstance(one, DeliveryRecord) else one.id
+    return name_of(one)[1]
 
 
 def _run_of(one: Letter) -> str:
-    return one.delivery.run_id if isinstance(one, DeliveryRecord) else one.run_id
+    match one:
+        case DeliveryRecord():
+            return one.delivery.run_id
+        case AfterRecord():
+            return one.after.run_id
+        case EventRecord():
+            return one.run_id
 
 
 def _what(one: Letter) -> str:
-    return f"{one.delivery.route}/{one.delivery.target}" if isinstance(one, DeliveryRecord) else "event"
+    match one:
+        case DeliveryRecord():
+            return f"{one.delivery.route}/{one.delivery.target}"
+        case AfterRecord():
+            return f"delete {'+'.join(one.after.delete)}"
+        case EventRecord():
+            return "event"
 
 
 def _count(number: int) -> str:

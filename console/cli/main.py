@@ -16,11 +16,13 @@ from config.contracts.errors import ConfigInvalid
 from console import VERSION
 from console.cli import (
     actors,
+    backfilling,
     beginning,
     checking,
     demo,
     doctor,
     emulator,
+    holding,
     ledger,
     letters,
     output,
@@ -72,8 +74,10 @@ for group in (
     ledger,
     status,
     doctor,
+    holding,
     letters,
     replaying,
+    backfilling,
     reconciling,
 ):
     group.add_to(app)

@@ -1,6 +1,7 @@
 """How commands talk: results on stdout, everything else on stderr. With `--json` stdout has one JSON object a line,
 errors included: `{"kind", "message"}`, and `"problems"` for a configuration that cannot be used."""
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from config.contracts.errors import ConfigInvalid
-from config.logs import escaped, masked
+from config.logs import CONTROL, escaped, masked
 
 #: Columns of a table that goes into a file or a pipe.
 FILE_WIDTH = 120
@@ -31,26 +32,26 @@ class Output:
             self.object(facts)
 
     def object(self, facts: Mapping[str, Any]) -> None:
-        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+        sys.stdout.write(_json(facts) + "\n")
         sys.stdout.flush()
 
     def tell(self, line: str) -> None:
         """A line of the result for people; nothing with `--json`."""
         if not self.json:
-            self.out.print(line, soft_wrap=True)
+            self.out.print(_lines(line), soft_wrap=True)
 
     def show(self, what: Any) -> None:
         """A table or the like, for people."""
         if not self.json:
-            self.out.print(what)
+            self.out.print(_lines(what) if isinstance(what, str) else what)
 
     def note(self, line: str) -> None:
         """Progress or advice, on stderr."""
-        self.err.print(line, soft_wrap=True)
+        self.err.print(_lines(line), soft_wrap=True)
 
     def ask(self, question: str) -> None:
         """A question, on stderr, whose answer is typed behind it."""
-        self.err.print(question, soft_wrap=True, end="")
+        self.err.print(_lines(question), soft_wrap=True, end="")
 
 
 def report(kind: str, message: str, *, json: bool) -> None:
@@ -59,7 +60,8 @@ def report(kind: str, message: str, *, json: bool) -> None:
     if json:
         Output(json=True).fact(kind=kind, message=message)
     else:
-        print("\n".join(map(escaped, f"runrelay: {message}".splitlines())), file=sys.stderr)
+        # indented, so that what somebody else said does not look like a line of ours
+        print("\n  ".join(map(escaped, f"runrelay: {message}".splitlines())), file=sys.stderr)
 
 
 def report_problems(invalid: ConfigInvalid, *, json: bool) -> None:
@@ -69,7 +71,18 @@ def report_problems(invalid: ConfigInvalid, *, json: bool) -> None:
         Output(json=True).fact(kind="config_invalid", message=masked(str(invalid)), problems=problems)
         return
     for problem in invalid.problems:
-        print(masked(str(problem)), file=sys.stderr)
+        print(escaped(masked(str(problem))), file=sys.stderr)
+
+
+def _lines(text: str) -> str:
+    """Our own line breaks stay; nothing else moves the cursor, whoever's words a line repeats."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    """On one line. What could steer the terminal it is shown on can only stand inside of strings, and is escaped."""
+    text = json.dumps(msgspec.to_builtins(facts), ensure_ascii=False, separators=(",", ":"))
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plain(text: object, most: int = 200) -> Text:

@@ -44,7 +44,8 @@ class Progress:
 
 
 def _picture(scene: Scene) -> Group:
-    run = Text.assemble(("run ", "dim"), plain(scene.run_id), " ", (scene.status, "bold"), " ", plain(scene.message))
+    status = (plain(scene.status).plain, "bold")
+    run = Text.assemble(("run ", "dim"), plain(scene.run_id), " ", status, " ", plain(scene.message))
     items = Text(f"{scene.items:,} items in the dataset")
     table = Table.grid(padding=(0, 2))
     for one in scene.fate.deliveries:

@@ -55,15 +55,16 @@ def reconcile(
 ) -> None:
     """Find finished runs whose webhook never came, and deliver them.
 
-    Runs that ended less than two minutes ago, or before the first worker started for their source, are left alone.
+    Runs that ended less than two minutes ago, or before the first worker started for their source, are left alone:
+    `runrelay backfill` takes older ones.
     """
     settings = nearby(open_settings(config))
     table = open_table(settings)
-    run(_reconcile(settings, table, _chosen(table, source), since, Output(json), dry_run=dry_run))
+    run(_reconcile(settings, table, listings(table, source), since, Output(json), dry_run=dry_run))
 
 
-def _chosen(table: RouteTable, name: str | None) -> list[Listing]:
-    """Raises CommandFailed."""
+def listings(table: RouteTable, name: str | None) -> list[Listing]:
+    """The sources whose runs can be listed, or the one of a name. Raises CommandFailed."""
     found = {each: source for each, source in table.sources.items() if isinstance(source, Listing)}
     if name is not None and name not in found:
         known = ", ".join(found) or "none"

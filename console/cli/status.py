@@ -1,20 +1,22 @@
 """`runrelay status`: how things stand, on one screen."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
 
 from config.contracts.errors import ConfigInvalid
+from config.contracts.source import Source
 from config.durability import findings
 from config.settings import Settings
-from console.cli.ledger import when_of
 from console.cli.options import Config, Json, example
 from console.cli.output import Output, plain
+from console.holds import hold_facts, hold_words
+from console.moments import iso, when_of
 from console.opening import nearby, open_ledger, open_settings, open_table
 from console.signals import run
-from workers.ledger.holds import Hold
+from workers.ledger.expiring import Expiring, expiring
 from workers.ledger.standing import Memory, Standing, look
 
 #: Records looked at from each end of a list: somebody waits for the answer.
@@ -34,28 +36,38 @@ def status(config: Config = None, json: Json = False) -> None:
     """
     settings, out = nearby(open_settings(config)), Output(json)
     sources = _sources(settings, out)
-    standing, found = run(_ask(settings))
-    out.fact(sources=sources, redis=_redis_facts(standing.memory, found), **_facts(standing))
+    standing, found, soon = run(_ask(settings, sources))
+    out.fact(
+        sources=list(sources),
+        redis=_redis_facts(standing.memory, found),
+        **_facts(standing),
+        expiring=[{**one._asdict(), "expires": iso(round(one.expires * 1000))} for one in soon],
+    )
     for name, words in (
         ("sources", ", ".join(sources) or "unknown"),
         *_redis_lines(standing, found),
         *_lines(standing),
+        *_expiring_lines(soon),
     ):
         out.tell(f"{name:<14} {plain(words, 1000).plain}")
 
 
-def _sources(settings: Settings, out: Output) -> list[str]:
+def _sources(settings: Settings, out: Output) -> Mapping[str, Source]:
     """A file that cannot be used any more must not hide how things stand."""
     try:
-        return list(open_table(settings).sources)
+        return open_table(settings).sources
     except ConfigInvalid:
         out.note(f"{settings.config} cannot be used now: `runrelay check` says why")
-        return []
+        return {}
 
 
-async def _ask(settings: Settings) -> tuple[Standing, list[str]]:
+async def _ask(settings: Settings, sources: Mapping[str, Source]) -> tuple[Standing, list[str], list[Expiring]]:
     async with open_ledger(settings.redis_url, settings.namespace) as ledger:
-        return await look(ledger.redis, ledger.keys, MOST), await findings(ledger.redis, settings.durability)
+        return (
+            await look(ledger.redis, ledger.keys, MOST),
+            await findings(ledger.redis, settings.durability),
+            await expiring(ledger.redis, ledger.keys, sources, MOST),
+        )
 
 
 def _redis_facts(memory: Memory | None, found: Sequence[str]) -> dict[str, Any]:
@@ -70,7 +82,7 @@ def _redis_facts(memory: Memory | None, found: Sequence[str]) -> dict[str, Any]:
 def _facts(standing: Standing) -> dict[str, Any]:
     """How things stand as JSON has it; ages in seconds."""
     return {
-        "at": _iso(standing.at),
+        "at": iso(standing.at),
         "open": standing.open,
         "looked_at": standing.looked,
         "states": standing.states,
@@ -79,29 +91,13 @@ def _facts(standing: Standing) -> dict[str, Any]:
             {"route": place.route, "target": place.target, "age": _age(standing, birth)}
             for place, birth in standing.oldest.items()
         ],
-        "paused": [_hold_facts(one) for one in standing.paused],
+        "paused": [hold_facts(one) for one in standing.paused],
         "dead": standing.dead,
-        "dead_by_reason": [{**one._asdict(), "newest": _iso(one.newest)} for one in standing.letters],
-        "last_delivery": {route: _iso(ended) for route, ended in standing.delivered.items()},
+        "dead_by_reason": [{**one._asdict(), "newest": iso(one.newest)} for one in standing.letters],
+        "last_delivery": {route: iso(ended) for route, ended in standing.delivered.items()},
         "slots_wanted": standing.wanted,
         "workers": standing.workers,
     }
-
-
-def _hold_facts(hold: Hold) -> dict[str, Any]:
-    """Moments are null where there is none."""
-    moments = {name: _iso(ms) if (ms := getattr(hold, name)) else None for name in ("since", "until")}
-    return {**hold._asdict(), **moments}
-
-
-def _hold_words(hold: Hold) -> str:
-    """What is held, why, what waits for it, and what comes next."""
-    waiting = f"{hold.waiting:,} wait" if hold.waiting != 1 else "1 waits"
-    if hold.why == "held":
-        end = f"until {when_of(hold.until)}" if hold.until else f"until `runrelay resume {hold.kind} {hold.name}`"
-        return f"{hold.kind} {hold.name}: held by hand {end}, {waiting}"
-    said = f": {hold.detail}" if hold.detail else ""
-    return f"{hold.kind} {hold.name}: {hold.reason} since {when_of(hold.since)}, {waiting}{said}"
 
 
 def _redis_lines(standing: Standing, found: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -123,7 +119,7 @@ def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
     for place, birth in sorted(standing.oldest.items(), key=lambda each: each[1]):
         yield "oldest", f"{'/'.join(place)} waits for {_since(standing, birth)}"
     for one in standing.paused:
-        yield "failing" if one.why == "failing" else "paused", _hold_words(one)
+        yield "failing" if one.why == "failing" else "paused", hold_words(one)
     yield from _dead_lines(standing)
     for route, ended in standing.delivered.items():
         yield "last delivery", f"{route}: {when_of(ended)}, {_since(standing, ended)} ago"
@@ -135,6 +131,19 @@ def _dead_lines(standing: Standing) -> Iterator[tuple[str, str]]:
         yield "", f"{one.number:,} {one.reason}, the newest {when_of(one.newest)}: runrelay show {one.example[:12]}"
 
 
+def _expiring_lines(soon: Sequence[Expiring]) -> Iterator[tuple[str, str]]:
+    """By route: how many deliveries lose the data they need within a day."""
+    first: dict[str, Expiring] = {}
+    for one in soon:
+        first.setdefault(one.route, one)
+    for route, number in Counter(one.route for one in soon).items():
+        when, run_id = when_of(round(first[route].expires * 1000)), first[route].run_id
+        yield (
+            "expiring",
+            f"{route}: the data of {number:,} not delivered, the first at {when} (run {run_id})",
+        )
+
+
 def _since(standing: Standing, ms: int) -> str:
     """`3 h`: to the largest unit it fills."""
     seconds = max(standing.at - ms, 0) // 1000
@@ -144,7 +153,3 @@ def _since(standing: Standing, ms: int) -> str:
 
 def _age(standing: Standing, birth: int | None) -> float | None:
     return None if birth is None else (standing.at - birth) / 1000
-
-
-def _iso(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")

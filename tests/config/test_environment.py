@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from config.contracts.errors import ConfigInvalid
 from config.document import parse
 from config.environment import Environment, fill
+from config.footprint import footprint
 
 VALUES = {"A": "one", "EMPTY": "", "WEIRD": "${A}", "YAML": "x\nb: [1, 2]\n"}
 
@@ -55,6 +56,16 @@ def test_a_file_gives_its_text_without_the_last_line_break(tmp_path: Path) -> No
     assert filled("${file:plain}", tmp_path) == "swordfish"
     assert filled("${file:windows}", tmp_path) == "two\r\nlines"
     assert filled(f"${{file:{tmp_path}/plain}}") == "swordfish"
+
+
+def test_a_file_that_changes_is_another_value_only_in_another_environment(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("one")
+    environment = Environment({}, tmp_path)
+    assert environment.value("file:plain") == "one"
+    (tmp_path / "plain").write_text("two, and longer")
+    assert environment.value("file:plain") == "one"
+    assert environment.looked_at != {tmp_path / "plain": footprint(tmp_path / "plain")}
+    assert Environment({}, tmp_path).value("file:plain") == "two, and longer"
 
 
 def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ ROUTES = "routes:\n  - name: all\n"
 ROUTE = ROUTES + TO
 
 KNOWN_IN_ROUTE = "known are after, batch, final, name, read, retry, to, when"
-KNOWN_IN_FILE = "known are defaults, routes, sinks, sources, unmatched, version"
+KNOWN_IN_FILE = "known are alerts, defaults, routes, sinks, sources, unmatched, version"
 NAME = "is no name: a name begins with a letter and has at most 64 letters, digits, `_` and `-`"
 DURATION = "not a duration: write a number and a unit (ms, s, m, h, d), such as 10m"
 SIZE = "not a size: write a number and a unit (B, kB, MB, GB, KiB, MiB, GiB), such as 4MiB"
@@ -382,12 +382,12 @@ WHOLE = {
         "version: 1\n" + SOURCES + "sinks: {rows: {}}\n" + ROUTE,
         [
             "3:9: sinks.rows: without a `type:` the name is the type; "
-            "there is no type `rows`: known are actor, file, http, stdout"
+            "there is no type `rows`: known are actor, file, http, sqlite, stdout"
         ],
     ),
     "type of a sink misspelled": (
         "version: 1\n" + SOURCES + "sinks: {rows: {type: fiel, base: x}}\n" + ROUTE,
-        ["3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? known are actor, file, http, stdout"],
+        ["3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? known are actor, file, http, sqlite, stdout"],
     ),
     "options of a sink": (
         "version: 1\n" + SOURCES + f"sinks:\n  rows:\n    {SHELF}\n    timeout: 1h\n    chunk: 5\n    kind: stel\n"

@@ -31,7 +31,8 @@ OURS = {
     "headersTemplate": json.dumps({"Authorization": f"Bearer {SECRET}"}),
 }
 ALL_WELL = [
-    "file", "redis", "redis_clock", "workers", "spool", "apify.token", "apify.clock", "apify.address", "apify.webhooks",
+    "file", "redis", "redis_clock", "workers", "holds", "source_data", "spool",
+    "apify.token", "apify.clock", "apify.address", "apify.webhooks",
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def _surroundings(valkey_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path:
         redis = Redis.from_url(valkey_server)
         await redis.flushall()
         if worker:
-            await sign_on(redis, Keys("rr"), "here:1:ab", round(time.time() * 1000))
+            await sign_on(redis, Keys("rr"), "here:1:ab", round(time.time() * 1000), 10)
         await redis.aclose()
 
     monkeypatch.chdir(tmp_path)
@@ -195,6 +196,8 @@ def test_with_redis_and_platform_down_everything_else_is_examined(
         "redis": False,
         "redis_clock": False,
         "workers": False,
+        "holds": False,
+        "source_data": False,
         "spool": True,
         "apify.token": False,
         "apify.address": True,

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from config.contracts.after import AfterState
 from config.contracts.delivery import Checkpoint, DeliveryState, Receipt
 from config.contracts.event import EventState, event_id
 from config.keys import RecordKind
 from console.cli.main import main
-from tests.workers.ledger.books import Books, delivery
+from tests.workers.ledger.books import Books, after, delivery
 
 Captured = pytest.CaptureFixture[str]
 BODY, LOST = b'{"canary": "in the body"}', b"\xff" * 7
@@ -259,3 +260,62 @@ def test_a_queue_server_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     assert main(["dlq", "list", "--json"]) == 1
     assert [one["kind"] for one in told(capsys)] == ["queue_unavailable"]
+
+
+@pytest.fixture
+def undeleted(valkey_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of what should have been deleted at the platform, which said no."""
+    monkeypatch.setenv("COLUMNS", "200")
+    rows, wish = delivery("rows", event=PLANNED), after("dataset", "run")
+
+    async def die(books: Books) -> None:
+        await books.redis.flushall()
+        await books.plan(rows, body=BODY, after=wish)
+        await books.end(rows)
+        await books.overdue("af", wish.id)
+        await books.ledger.sweep(10)
+        taken = await books.ledger.take_after(wish.id, 1)
+        assert taken
+        await books.ledger.finish(taken[0], AfterState.DEAD, reason="source_refused", detail="HTTP 400")
+
+    in_books(valkey_server, die)
+    return wish.id
+
+
+def test_what_could_not_be_deleted_is_a_dead_letter_too(undeleted: str, capsys: Captured) -> None:
+    assert main(["dlq", "list", "--status", "SUCCEEDED", "--json"]) == 0
+    (one,) = told(capsys)
+    facts = {name: one[name] for name in ("after", "source", "run_id", "delete", "state", "reason", "detail")}
+    assert facts == {
+        "after": undeleted,
+        "source": "apify",
+        "run_id": "run1",
+        "delete": ["dataset", "run"],
+        "state": "dead",
+        "reason": "source_refused",
+        "detail": "HTTP 400",
+    }
+    for words in (["--route", "all"], ["--status", "FAILED"]):
+        assert main(["dlq", "list", *words, "--json"]) == 0
+        assert told(capsys) == [], "it leads to no target"
+    assert main(["dlq", "list"]) == 0
+    assert "delete dataset+run" in capsys.readouterr().out
+    assert main(["dlq", "show", undeleted[:8]]) == 0
+    assert "delete     dataset, run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("verb", "state", "due"), [("retry", "waiting", True), ("drop", "dropped", False)])
+def test_it_is_retried_or_dropped_like_others(
+    verb: str, state: str, due: bool, undeleted: str, valkey_server: str, capsys: Captured
+) -> None:
+    assert main(["dlq", verb, undeleted, *(["--yes"] if verb == "drop" else []), "--json"]) == 0
+    assert [one["after"] for one in told(capsys)] == [undeleted]
+
+    async def look(books: Books) -> tuple[str, bool]:
+        record = await books.ledger.after(undeleted)
+        assert record
+        return record.state.value, f"af:{undeleted}" in await books.due()
+
+    assert in_books(valkey_server, look) == (state, due)
+    assert main(["dlq", verb, "run1", "--json"]) == 1
+    assert [one["kind"] for one in told(capsys)] == ["not_dead"]

@@ -183,7 +183,7 @@ def test_an_address_that_is_none_is_said_not_to_answer(tmp_path: Path, capsys: C
 
 def test_what_others_say_does_not_move_the_cursor(capsys: Captured) -> None:
     report("source_refused", "said \x1b[2J\x07\nand more", json=False)
-    assert capsys.readouterr().err == "runrelay: said \\x1b[2J\\x07\nand more\n"
+    assert capsys.readouterr().err == "runrelay: said \\x1b[2J\\x07\n  and more\n"
 
 
 def test_a_token_no_header_can_bring_is_a_mistake_in_the_file(

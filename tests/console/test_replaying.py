@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from config.contracts.delivery import DeliveryState
-from config.contracts.event import event_id
+from config.contracts.event import EventState, event_id
 from console.cli.main import main
 from tests.console.test_letters import in_books, told
-from tests.workers.ledger.books import DOCUMENTS, Books, delivery
+from tests.workers.ledger.books import DOCUMENTS, Books, delivery, run
 from workers.ledger.letters import next_generation
 
 Captured = pytest.CaptureFixture[str]
@@ -170,3 +171,126 @@ def test_what_cannot_be_meant_is_refused(words: list[str], code: int, kind: str,
     assert main(["replay", *words, "--json"]) == code
     facts: list[dict[str, Any]] = told(capsys)
     assert [one["kind"] for one in facts] == [kind]
+
+
+TODAY = """\
+version: 1
+sources: {apify: {token: tok-0123456789}}
+sinks: {disk: {type: file, base: results/}, next: {type: actor, source: apify, max_chain: 3}}
+routes:
+  - name: all
+    read: {records: ["*"]}
+    to:
+      - {sink: disk, name: rows, path: "{{ run.id }}/{{ record.key }}"}
+      - {sink: next, name: crm, actor: acme/detail, per: run, send: run, input: {}}
+"""
+
+
+def now(text: str = TODAY) -> None:
+    Path("runrelay.yaml").write_text(text)
+
+
+def test_with_the_routes_of_now_it_is_what_they_say(valkey_server: str, capsys: Captured) -> None:
+    now()
+    assert main(["replay", "run1", "--using", "now", "--json"]) == 0
+    assert outcomes(capsys) == {"rows": "replayed", "crm": "effects"}
+
+    async def look(books: Books) -> tuple[Any, bytes | None]:
+        made = await books.ledger.delivery(next_generation(ROWS).id)
+        assert made
+        return made.delivery, await books.ledger.document(made.delivery.cfg)
+
+    made, document = in_books(valkey_server, look)
+    assert (made.generation, made.streams, made.event_id) == (1, ("records",), EVENT)
+    assert made.cfg != "sha1"
+    assert b"record.key" in document
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (TODAY.replace("name: all", "name: other"), "the file has no route 'all' any more"),
+        (TODAY.replace("name: rows", "name: files"), "the route 'all' has no target 'rows' any more"),
+    ],
+)
+def test_a_route_or_target_that_is_gone_is_said(text: str, why: str, valkey_server: str, capsys: Captured) -> None:
+    now(text)
+    assert main(["replay", "run1", "--target", "rows", "--using", "now", "--json"]) == 1
+    assert [(one["outcome"], one["detail"]) for one in told(capsys)] == [("config_gone", why)]
+    assert generations(valkey_server) == [("crm", 0), ("rows", 0)]
+    assert main(["replay", "run1", "--target", "rows", "--dry-run"]) == 0, "with the routes of then it can be done"
+
+
+def test_what_the_run_was_like_must_still_be_kept(valkey_server: str, capsys: Captured) -> None:
+    async def forget(books: Books) -> None:
+        await books.redis.delete(books.keys.record("ev", EVENT))
+
+    now()
+    in_books(valkey_server, forget)
+    assert main(["replay", "run1", "--target", "rows", "--using", "now", "--json"]) == 1
+    assert [one["detail"] for one in told(capsys)] == ["what the run was like is no longer kept"]
+
+
+@pytest.fixture
+def unwanted(valkey_server: str) -> str:
+    """The id of an event that no route wanted, of the run that others wanted."""
+
+    async def end(books: Books) -> str:
+        lease = await books.taken_event(b"unwanted")
+        await books.ledger.plan(lease, EventState.UNMATCHED, run=run(), deliveries=[], documents={}, reason="no_route")
+        return lease.id
+
+    return str(in_books(valkey_server, end))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["{event}"], ["planned_anew"]),
+        (["run1"], ["replayed", "replayed", "planned_anew"]),
+        (["run1", "--target", "rows"], ["replayed"]),
+        (["run1", "--failed"], ["replayed"]),
+        ([ROWS.id], ["replayed"]),
+        (["--reason", "no_route"], ["planned_anew"]),
+        (["--reason", "no_route", "--status", "FAILED"], []),
+        (["--source", "apify"], ["replayed", "replayed"]),
+    ],
+)
+def test_an_event_that_no_route_wanted_is_planned_anew_if_it_is_meant(
+    words: list[str], found: list[str], unwanted: str, capsys: Captured
+) -> None:
+    assert main(["replay", *(word.format(event=unwanted) for word in words), "--json"]) == 0
+    assert [one["outcome"] for one in told(capsys)] == found
+
+
+@pytest.mark.parametrize(("id", "found"), [(ROWS.id, ["replayed"]), (EVENT, ["replayed", "replayed", "planned_anew"])])
+def test_a_delivery_of_the_unmatched_route_is_replayed_alone_if_it_is_named(
+    id: str, found: list[str], valkey_server: str, capsys: Captured
+) -> None:
+    async def unmatch(books: Books) -> None:
+        await books.set("ev", EVENT, state="unmatched")
+
+    in_books(valkey_server, unmatch)
+    assert main(["replay", id, "--json"]) == 0
+    assert [one["outcome"] for one in told(capsys)] == found
+
+
+def test_people_read_that_it_is_planned_anew(unwanted: str, capsys: Captured) -> None:
+    assert main(["replay", unwanted]) == 0
+    said = capsys.readouterr().out
+    assert "planned anew" in said
+    assert said.endswith("1 replayed\n")
+
+
+def test_a_task_is_a_selector_too(valkey_server: str, capsys: Captured) -> None:
+    async def name(books: Books) -> None:
+        event = await books.ledger.event(EVENT)
+        assert event
+        assert event.run
+        named = msgspec.structs.replace(event.run, task="acme/nightly", task_id="t1")
+        await books.set("ev", EVENT, snapshot=msgspec.json.encode(named))
+
+    in_books(valkey_server, name)
+    for words, found in ((["acme/nightly"], 2), (["t1"], 2), (["acme/other"], 0)):
+        assert main(["replay", "--task", *words, "--dry-run", "--json"]) == 0
+        assert len(told(capsys)) == found

@@ -84,7 +84,10 @@ def test_people_get_one_screen(capsys: Captured) -> None:
         "dead           1",
     ):
         assert words in lines
-    assert any(line.startswith("paused         target all/crm: token_refused since ") and line.endswith(", 1 waits") for line in lines)
+    assert any(
+        line.startswith("paused         target all/crm: token_refused since ") and line.endswith(", 1 waits")
+        for line in lines
+    )
     assert any(line.strip().startswith("1 path_escape, the newest") for line in lines)
 
 

@@ -94,14 +94,17 @@ async def installation(
     item_count_lag: float = 0.0,
     quiet: str = "1s",
     reconcile: str = "",
+    working: bool = True,
+    clock: float = 0.01,
 ) -> AsyncIterator[Installation]:
     """Everything up, on free ports. `routes`: the YAML below `sources:`; `{folder}` in it is the test's folder.
-    `reconcile`: that option of the source; without it nobody looks."""
+    `reconcile`: that option of the source; without it nobody looks. `working`: whether a worker runs in here.
+    `clock`: how long the platform's waiting takes; at 0.01 an hour of its webhook retries is over in 36 s."""
     scenario = scenario or Scenario()
     emulator = EmulatorSettings(
         data=folder / "platform",
         actors=(actors,),
-        clock_factor=0.01,
+        clock_factor=clock,
         scenario=scenario,
         item_count_lag=item_count_lag,
     )
@@ -124,8 +127,9 @@ sources:
         door = await _serving(
             stack, partial(serve_receiver, create_app(table.sources, queue, settings=settings), "127.0.0.1", 0)
         )
-        working = settings.model_copy(update={"public_url": settings.public_url or door})
-        await _serving(stack, partial(run_worker, working, table, host="127.0.0.1", port=0))
+        if working:
+            reachable = settings.model_copy(update={"public_url": settings.public_url or door})
+            await _serving(stack, partial(run_worker, reachable, table, host="127.0.0.1", port=0))
         http = await stack.enter_async_context(ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}))
         yield Installation(
             settings=settings,

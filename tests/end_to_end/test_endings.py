@@ -20,10 +20,11 @@ from config.sources.apify import ApifySource
 from tests.end_to_end.far_side import far_side
 from tests.end_to_end.installation import eventually, installation
 from tests.end_to_end.test_troubles import FILE, QUICK, to_crm
+from workers import progress
 from workers.delivering import Turn
 from workers.fetch.documents import counted_keys
 from workers.ledger.ledger import LeaseLost, Ledger
-from workers.ledger.records import DeliveryRecord, Lease
+from workers.ledger.records import Lease, TakenDelivery
 from workers.runtime import Runtime
 
 SMALLEST = """\
@@ -100,6 +101,7 @@ async def test_nothing_is_published_once_the_lease_is_lost(
         raise LeaseLost(lease.id)
 
     monkeypatch.setattr(Ledger, "renew", renew)
+    monkeypatch.setattr(progress, "CONFIRMED", 0.0)
     async with installation(settings, tmp_path, FILE, actors) as place:
         run = await place.start("local~pusher", {"items": 3})
         await asyncio.wait_for(lost.wait(), 30)
@@ -158,7 +160,9 @@ async def test_each_life_begins_where_the_one_before_it_ended(
     first, second, third = (life_of(n) for n in (1, 2, 3))
     await kept(redis, first, DeliveryState.DELIVERED, rows=(0, 10))
     await kept(redis, second, DeliveryState.RUNNING, rows=(10, 0))
-    record = DeliveryRecord(delivery=third, state=DeliveryState.RUNNING, checkpoint=Checkpoint(), at=0)
+    record = TakenDelivery(
+        delivery=third, state=DeliveryState.RUNNING, checkpoint=Checkpoint(), at=0, run=None, body=b"", via="", family=4
+    )
     turn = Turn(Runtime(settings=settings, table=table, ledger=ledger, apis={}), Lease("dl", third.id, 1), record)
     with pytest.raises(NotYet):
         await turn._rows()

@@ -14,6 +14,7 @@ from tests.end_to_end.far_side import FarSide, far_side
 from tests.end_to_end.installation import Installation, eventually, installation
 from tests.end_to_end.test_after import judged, waiting_after
 from tests.end_to_end.test_troubles import lines
+from tests.workers.sinks.database import Database
 from workers.ledger.records import DeliveryRecord
 
 Captured = pytest.CaptureFixture[str]
@@ -41,9 +42,10 @@ def here(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def typed(capsys: Captured, *words: str) -> tuple[int, list[dict[str, Any]]]:
+    """What a command said; the worker beside it may log something meanwhile."""
     capsys.readouterr()
     code = await asyncio.to_thread(main, [*words, "--json"])
-    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
 async def replayed(place: Installation, run_id: str, generation: int, count: int) -> list[DeliveryRecord]:
@@ -55,6 +57,30 @@ async def replayed(place: Installation, run_id: str, generation: int, count: int
         return ones if len(ones) == count else None
 
     return await eventually(ended)
+
+
+async def test_a_truncated_table_comes_back_whole_and_twice_does_not_double(
+    settings: Settings, tmp_path: Path, actors: Path, capsys: Captured
+) -> None:
+    routes = """\
+defaults: {batch: {items: 4}}
+sinks: {books: {type: sqlite, path: "{folder}/runs.db"}}
+routes: [{name: all, when: {status: SUCCEEDED}, to: [{sink: books, table: results}]}]
+"""
+    books = Database(tmp_path / "runs.db")
+    every = [(n, n) for n in range(10)]
+    async with installation(settings, tmp_path, routes, actors) as place:
+        run = await place.start("local~pusher", {"items": 10})
+        other = await place.start("local~pusher", {"items": 1})
+        for one in (run, other):
+            await place.finished(one["id"])
+        for generation, before in enumerate(["DELETE FROM results", "SELECT 1", "DROP TABLE results"], 1):
+            books.change(before)
+            assert (await typed(capsys, "replay", run["id"]))[0] == 0
+            (replay,) = await replayed(place, run["id"], generation, 1)
+            assert [(row.delivered, row.status) for row in replay.checkpoint.receipts] == [(10, "balanced")]
+            assert books.rows("SELECT _item, n FROM results WHERE _run_id = ?", run["id"]) == every
+    assert books.rows("SELECT count(*) FROM results WHERE _run_id = ?", other["id"]) == [(0,)], "it went with the table"
 
 
 def numbers(side: FarSide) -> list[int]:

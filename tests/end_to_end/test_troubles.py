@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.contracts.delivery import DeliveryState
 from config.contracts.event import EventState
@@ -11,6 +12,7 @@ from config.settings import Settings, load_settings
 from emulator.scenarios import Answer, Duplicate, Fault, Scenario, Truncate
 from tests.end_to_end.far_side import FarSide, far_side
 from tests.end_to_end.installation import SECRET, eventually, installation
+from tests.workers.sinks.database import Database
 from workers.ledger.records import DeliveryRecord
 
 FILE = """\
@@ -80,10 +82,11 @@ async def test_a_run_that_finishes_twice_sends_each_row_once(settings: Settings,
 sinks:
   crm: {{type: http, url: "{side.url}"}}
   disk: {{type: file, base: "{{folder}}/results"}}
+  books: {{type: sqlite, path: "{{folder}}/runs.db"}}
 routes:
   - name: all
     when: {{}}
-    to: [{{sink: crm}}, {{sink: disk, path: "{{{{ run.id }}}}.jsonl"}}]
+    to: [{{sink: crm}}, {{sink: disk, path: "{{{{ run.id }}}}.jsonl"}}, {{sink: books, table: results}}]
 """
         async with installation(settings, tmp_path, routes, actors) as place:
             run = await place.start("local~pusher", {"items": 10})
@@ -103,10 +106,11 @@ routes:
                 assert (await answer.json())["status"] == "accepted"
             events, deliveries = await place.finished(run["id"], count=2)
     assert {event.state for event in events} == {EventState.PLANNED}
-    assert len(deliveries) == 4
+    assert len(deliveries) == 6
     assert {one.state for one in deliveries} == {DeliveryState.DELIVERED}
     assert [item["n"] for item in side.items] == list(range(15))
     assert lines(tmp_path, run["id"]) == list(range(15))
+    assert Database(tmp_path / "runs.db").rows("SELECT _item, n FROM results") == [(n, n) for n in range(15)]
     second = [one for one in deliveries if one.delivery.target == "crm"][-1].checkpoint.receipts[0]
     assert (second.from_offset, second.expected, second.delivered, second.status) == (10, 5, 5, "balanced")
 
@@ -177,6 +181,27 @@ async def test_a_run_of_somebody_else_is_a_dead_letter(settings: Settings, tmp_p
         run = await place.start("local~pusher", {"items": 1})
         (event,), deliveries = await place.finished(run["id"])
     assert (event.state, event.reason, deliveries) == (EventState.DEAD, "run_foreign", [])
+
+
+async def test_rows_a_table_refuses_are_named_and_the_rest_is_delivered(
+    settings: Settings, tmp_path: Path, actors: Path
+) -> None:
+    books = Database(tmp_path / "runs.db")
+    books.change("CREATE TABLE results (n CHECK (n % 4 <> 1))")
+    routes = """\
+sinks: {books: {type: sqlite, path: "{folder}/runs.db"}}
+routes: [{name: all, when: {}, to: [{sink: books, table: results}]}]
+"""
+    with capture_logs() as logs:
+        async with installation(settings, tmp_path, routes, actors) as place:
+            run = await place.start("local~pusher", {"items": 10})
+            _, (delivery,) = await place.finished(run["id"])
+    (row,) = delivery.checkpoint.receipts
+    assert (delivery.state, row.status, row.rejected) == (DeliveryState.PARTIAL, "balanced", 3)
+    assert books.rows("SELECT n FROM results") == [(n,) for n in range(10) if n % 4 != 1]
+    why = "CHECK constraint failed: n % 4 <> 1"
+    (told,) = [one for one in logs if one["event"] == "delivery.rejected"]
+    assert (told["count"], told["items"]) == (3, {1: why, 5: why, 9: why})
 
 
 async def test_a_part_file_that_keeps_vanishing_ends_in_a_dead_letter(

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 TAKES = frozenset({"run"})
+ALERTS = True
 
 
 class Config(BaseModel):

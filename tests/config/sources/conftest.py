@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
 
 from emulator.scenarios import Scenario
 from tests.config.sources.platforms import Emulated, Scripted, emulated, scripted
-from workers.fetch.api import open_session
+from workers.fetch.api import Session, open_session
 
 
 @pytest.fixture
@@ -23,18 +22,18 @@ def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[ClientSession]:
-    async with open_session(read_timeout=5) as opened:
+async def session() -> AsyncIterator[Session]:
+    async with open_session(read_timeout=30) as opened:
         yield opened
 
 
 @pytest.fixture
-async def platform(session: ClientSession) -> AsyncIterator[Scripted]:
+async def platform(session: Session) -> AsyncIterator[Scripted]:
     async with scripted(session) as place:
         yield place
 
 
 @pytest.fixture
-async def emulator(session: ClientSession, tmp_path: Path) -> AsyncIterator[Emulated]:
+async def emulator(session: Session, tmp_path: Path) -> AsyncIterator[Emulated]:
     async with emulated(session, tmp_path, Scenario()) as place:
         yield place

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 
 from config.contracts.errors import Transient
 from config.contracts.source import Patience
@@ -17,7 +17,7 @@ from config.sources.apify import ApifySource, Config, connect
 from emulator.scenarios import Scenario
 from emulator.serve import serve
 from emulator.settings import EmulatorSettings
-from workers.fetch.api import HttpApi
+from workers.fetch.api import HttpApi, Session
 
 TOKEN = "apify-token-0123456789"
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
@@ -100,7 +100,7 @@ async def trouble(platform: Scripted, method: str, *args: Any, **named: Any) -> 
 
 
 @asynccontextmanager
-async def scripted(session: ClientSession) -> AsyncIterator[Scripted]:
+async def scripted(session: Session) -> AsyncIterator[Scripted]:
     async def answer(request: web.Request) -> web.StreamResponse:
         return await place.answer(request)
 
@@ -138,9 +138,7 @@ class Emulated:
 
 
 @asynccontextmanager
-async def emulated(
-    session: ClientSession, folder: Path, scenario: Scenario, program: str = ACTOR
-) -> AsyncIterator[Emulated]:
+async def emulated(session: Session, folder: Path, scenario: Scenario, program: str = ACTOR) -> AsyncIterator[Emulated]:
     """The emulator with one Actor, `local~writer`."""
     actor = folder / "actors" / "writer"
     actor.mkdir(parents=True)

@@ -285,6 +285,14 @@ def test_a_network_that_is_none_is_a_mistake_in_the_file() -> None:
         Config.model_validate({"token": "t", "webhook": {"secrets": [], "allow_ips": ["10.0.0.1/8"]}})
 
 
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "0xa9fea9fe", "[fe80::1]", "metadata.google.internal", "[fd00:ec2::254]"]
+)
+def test_an_api_underneath_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="never asked"):
+        Config.model_validate({"token": "t", "api_url": f"http://{host}/"})
+
+
 def test_a_source_without_a_webhook_section_lets_nobody_in() -> None:
     source = connect("a", Config.model_validate({"token": "t"}))
     with pytest.raises(Refused):

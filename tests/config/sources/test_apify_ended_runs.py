@@ -3,12 +3,14 @@
 import pytest
 from pydantic import ValidationError
 
-from config.contracts.errors import Transient
+from config.contracts.errors import NotFound, Transient
 from config.contracts.source import Listing, Reconcile
 from config.sources.apify import Config, connect
 from tests.config.sources.platforms import Emulated, Scripted
 
 SHORT = {"actId": "act1", "userId": "me", "meta": {"origin": "API"}, "startedAt": "2026-11-22T09:00:00.000Z"}
+
+END = "2026-11-22T13:00:00.000Z"
 
 
 async def listed(platform: Scripted, started_after: float = 1795348800.5) -> list[tuple[str, str, str, float]]:
@@ -25,6 +27,31 @@ async def test_they_are_asked_for_by_status_and_start_and_told_in_our_words(plat
     assert [one.split("&limit=")[0] for one in platform.asked] == [
         "GET /v2/actor-runs?status=ABORTED,FAILED,SUCCEEDED,TIMED-OUT&startedAfter=2026-11-22T12:00:00.500Z&desc=true"
     ] * 2
+
+
+async def test_those_of_one_actor_are_asked_for_by_its_name(platform: Scripted) -> None:
+    platform.says("/acts/acme~shop/runs", {"data": {"items": []}})
+    assert [run async for run in platform.source.ended_runs(platform.api, started_after=0.0, actor="acme/shop")] == []
+    with pytest.raises(NotFound):
+        _ = [run async for run in platform.source.ended_runs(platform.api, started_after=0.0, actor="acme/other")]
+
+
+async def test_those_of_one_task_are_followed_to_the_first_that_began_too_early(platform: Scripted) -> None:
+    """Its list knows no dates."""
+    runs = [
+        {
+            **SHORT,
+            "id": f"r{hour}",
+            "status": "FAILED",
+            "startedAt": f"2026-11-22T{hour:02}:00:00.000Z",
+            "finishedAt": END,
+        }
+        for hour in (12, 11, 10)
+    ]
+    platform.says("/actor-tasks/acme~nightly/runs", {"data": {"items": runs}})
+    since = platform.source.ended_runs(platform.api, started_after=1795345200.0, task="acme/nightly")
+    assert [run.id async for run in since] == ["r12", "r11"]
+    assert len(platform.asked) == 1
 
 
 async def test_the_life_in_a_list_is_the_life_of_the_run(emulator: Emulated) -> None:

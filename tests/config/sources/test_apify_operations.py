@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from config.contracts.errors import Transient
+from config.contracts.source import Unheard
 from config.sources.apify import lasting, logs, runs, starting, storages
 from config.sources.apify.lasting import Condition, LastingWebhook
 from config.sources.apify.starting import RunOptions
@@ -217,6 +218,45 @@ async def test_webhooks_and_dispatches_are_listed_wherever_they_hang(platform: S
         "GET /v2/webhooks/w1/dispatches",
         "GET /v2/webhook-dispatches/x1",
     ]
+
+
+def dispatch(hour: int, **changes: object) -> dict[str, object]:
+    """As the list has it: the end of run `r<hour>`, which nobody took."""
+    said = {"id": f"d{hour}", "webhookId": "w1", "status": "FAILED", "eventType": "ACTOR.RUN.TIMED_OUT"}
+    data = {"actorId": "a1", "actorRunId": f"r{hour}", "actorTaskId": None}
+    calls = [{"responseStatus": 500, "errorMessage": "x"}, {"responseStatus": 404, "errorMessage": "https://s3cret@a/"}]
+    at = f"2026-11-22T{hour:02}:00:00.000Z"
+    return {**said, "createdAt": at, "eventData": data, "calls": calls, **changes}
+
+
+async def test_announcements_that_were_given_up_name_their_runs_and_what_they_met(platform: Scripted) -> None:
+    never_sent: dict[str, object] = {"calls": [], "webhookId": None}
+    nobody: dict[str, object] = {"calls": [{"responseStatus": None, "errorMessage": "https://s3cret@a/"}]}
+    others: list[dict[str, object]] = [
+        {"status": "ACTIVE"},
+        {"status": "SUCCEEDED"},
+        {"eventType": "TEST", "eventData": None},
+        {"eventType": "ACTOR.RUN.CREATED"},
+        {"eventType": "ACTOR.BUILD.FAILED", "eventData": {"actorBuildId": "b1"}},
+    ]
+    found = [dispatch(16), dispatch(15, **never_sent), dispatch(14, **nobody), *(dispatch(13, **one) for one in others)]
+    platform.says("/webhook-dispatches", {"data": {"items": [*found, dispatch(12), dispatch(11)]}})
+    unheard = [one async for one in platform.source.unheard(platform.api, since=1795348800.0)]
+    assert unheard == [
+        Unheard("d16", "r16", "the last call of webhook w1 was answered with HTTP 404"),
+        Unheard("d15", "r15", "a webhook was never sent"),
+        Unheard("d14", "r14", "webhook w1 reached nobody"),
+        Unheard("d12", "r12", "the last call of webhook w1 was answered with HTTP 404"),
+    ]
+    assert platform.asked == ["GET /v2/webhook-dispatches?desc=true&limit=100&offset=0"]
+
+
+async def test_a_long_list_of_them_is_not_followed_for_ever(
+    platform: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lasting, "_MOST", 2)
+    platform.says("/webhook-dispatches", {"data": {"items": [dispatch(hour) for hour in (16, 15, 14)]}})
+    assert [one.run_id async for one in platform.source.unheard(platform.api, since=0.0)] == ["r16", "r15"]
 
 
 async def test_a_list_of_another_shape_is_trouble_that_may_pass(platform: Scripted) -> None:
