@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
+EXAMPLES ?= 20000
 
 # One way to install, whichever tool is there. Every package is checked against its hash.
 ifdef UV
@@ -17,10 +18,10 @@ install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/de
 ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 
-.PHONY: help setup setup-dev demo test test-long lint types format bench image k8s clean
+.PHONY: help setup setup-dev demo test test-long fuzz faults faults-long lint types format bench image k8s clean
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -58,6 +59,15 @@ endif
 
 test-long: setup-dev ## Run the tests that take minutes
 	$(BIN)/pytest -q -s -o addopts="-ra -p no:valkey" tests/long $(ARGS)
+
+fuzz: setup-dev ## Try what comes from outside many times over (EXAMPLES=20000 of each)
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -o addopts="-ra -p no:valkey" -o timeout=0 tests/fuzz $(ARGS)
+
+faults: setup-dev ## Kill and break everything inside one loaded run, then judge what is left (SEED=7, ARGS="--only cuts")
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+faults-long: setup-dev ## The same for a night, with larger numbers
+	@$(BIN)/python -m tests.faults --long $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: setup-dev ## Check style and the import order
 	$(BIN)/ruff check .

@@ -14,15 +14,14 @@ from tests.long.test_emulator_memory import resident_mib
 
 SOCKETS = 500
 _SERVE = """
-import asyncio
 from config import logs
 from config.settings import load_settings
 from receiver.app import create_app
-from receiver.serve import serve
+from receiver.serve import run, serve
 from tests.receiver.plain import TestQueue, plain_source
 logs.configure()
 app = create_app({"plain": plain_source("plain", "secret")}, TestQueue(), settings=load_settings())
-asyncio.run(serve(app, "127.0.0.1", 0, lambda url: print(url, flush=True)))
+run(serve(app, "127.0.0.1", 0, lambda url: print(url, flush=True)))
 """
 HEAD = b"POST /webhooks/plain HTTP/1.1\r\nAuthorization: secret\r\nContent-Type: application/json\r\n"
 STARTS = (b"", b"POST /webhooks", HEAD + b"X: ", HEAD + b"Content-Length: 100000\r\n\r\n{")
