@@ -17,9 +17,9 @@ class Gathering:
         self.pieces.append(piece)
 
     def flush(self) -> None:
-        if self.pieces:
+        if self.pieces and not self.transport.is_closing():  # uvloop raises where nobody is left to write to
             self.transport.write(b"".join(self.pieces))
-            self.pieces.clear()
+        self.pieces.clear()
 
     def write_eof(self) -> None:
         self.flush()

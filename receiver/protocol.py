@@ -136,10 +136,10 @@ class Connection(HttpToolsProtocol):
             raise Refused(Kind.RATE_LIMITED, f"wait for answers; at most {MOST_IN_A_ROW} requests may be ahead of them")
         if self.head_at_most > MOST_HEAD_BYTES:  # else there is nothing to count
             check_size(len(self.url) + sum(line_bytes(*header) for header in self.headers))
+        super().on_headers_complete()  # raises where the request line names no path; then there is no body to come
         self.head_came()
         self.stage = Stage.BODY
         self.loose_bytes = 0
-        super().on_headers_complete()
         self.headers = Trailers()
 
     def on_body(self, body: bytes) -> None:

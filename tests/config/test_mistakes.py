@@ -387,7 +387,10 @@ WHOLE = {
     ),
     "type of a sink misspelled": (
         "version: 1\n" + SOURCES + "sinks: {rows: {type: fiel, base: x}}\n" + ROUTE,
-        ["3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? known are actor, file, http, sqlite, stdout"],
+        [
+            "3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? "
+            "known are actor, file, http, sqlite, stdout"
+        ],
     ),
     "options of a sink": (
         "version: 1\n" + SOURCES + f"sinks:\n  rows:\n    {SHELF}\n    timeout: 1h\n    chunk: 5\n    kind: stel\n"

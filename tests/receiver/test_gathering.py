@@ -61,3 +61,12 @@ async def test_who_is_cut_off_gets_nothing_more() -> None:
     answers.abort()
     await asyncio.sleep(0)
     assert asked == ["abort"]
+
+
+async def test_a_sender_that_left_in_between_is_written_nothing() -> None:
+    answers, asked = gathering()
+    answers.write(b"too late")
+    answers.transport.close()
+    await asyncio.sleep(0)
+    answers.close()
+    assert asked == ["close", "close"]

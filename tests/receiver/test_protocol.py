@@ -192,6 +192,29 @@ async def test_requests_in_a_row_are_all_answered_before_the_bad_one(wire: Wire,
     assert [event.run_id for event in queue.events.values()] == ["r1", "r2"]
 
 
+async def test_a_request_to_no_path_waits_for_the_answers_before_it(wire: Wire, queue: TestQueue) -> None:
+    hold = queue.hold()
+    async with wire.socket() as socket:
+        await socket.say(WHOLE + WHOLE.replace(b"r1", b"r2") + MALFORMED["no path"])
+        await hold.arrived.acquire()
+        hold.go.set()
+        assert [(await socket.reply()).json["status"] for _ in range(2)] == ["accepted"] * 2
+        assert await refused(socket) == (400, "request_invalid")
+
+
+async def test_a_sender_that_leaves_before_its_answer_is_nobodys_bug(
+    wire: Wire, queue: TestQueue, lines: Lines
+) -> None:
+    hold = queue.hold()
+    async with wire.socket() as socket:
+        await socket.say(WHOLE)
+        await hold.arrived.acquire()
+        hold.go.set()
+        socket.vanish()
+    await until(lambda: bool(lines.named("webhook.received")))
+    assert [line for line in lines if line["level"] == "error"] == []
+
+
 async def test_too_many_requests_in_a_row_are_429_after_the_answers_to_the_others(wire: Wire) -> None:
     ping = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
     async with wire.socket() as socket:

@@ -82,6 +82,10 @@ class Socket:
             int(head[0].split()[1]), headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
         )
 
+    def vanish(self) -> None:
+        """Hang up in the middle, with a reset."""
+        self.writer.transport.abort()
+
     async def closed(self) -> bool:
         """Waits for the far side to hang up."""
         try:

@@ -47,7 +47,15 @@ end
 -- credentials), `source_refused` (the platform does), or nothing.
 local function note(signal, kind, id, led, now)
     local lane, source = lane_of(kind, led), 'source:' .. led.source
-    if signal == 'good' then
+    if signal == '' then
+        -- A probe that tells nothing of the far side: the next in line need not wait.
+        for _, name in ipairs({ lane, source }) do
+            local circuit = ns .. ':circuit:' .. name
+            if redis.call('HGET', circuit, 'probe') == kind .. ':' .. id then
+                redis.call('HSET', circuit, 'probe_at', whole(now))
+            end
+        end
+    elseif signal == 'good' then
         for _, name in ipairs(kind == 'dl' and { lane, source } or { source }) do
             if redis.call('EXISTS', ns .. ':circuit:' .. name) == 1 then close(name, now) end
         end

@@ -13,7 +13,8 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':due', '-inf', whole(
         redis.call('ZADD', ns .. ':due', whole(now + left + SECOND), member)
     else
         leave_line(kind, id)
-        dispatch(kind, id, now)
+        -- What somebody died on has waited for its lease to run out: it stands first.
+        dispatch(kind, id, now, nil, state == WORKING[kind] and 0 or nil)
         swept = swept + 1
     end
 end

@@ -133,6 +133,19 @@ async def test_a_place_lapses_when_nobody_renews_it(narrow: Books) -> None:
     assert await woken(narrow) == ids(crowd)
 
 
+async def test_what_somebody_died_on_stands_first_in_line(narrow: Books) -> None:
+    crowd = lives(5)
+    await narrow.plan(*crowd)
+    lease = await took(narrow, crowd[0])
+    await narrow.expire(lease)
+    await narrow.redis.zadd(narrow.keys.lane(LANE), {f"dl:{crowd[0].id}": 1})
+    await narrow.ledger.hand_back(await took(narrow, crowd[1]), "waiting", wait=60.0)
+    assert set(await woken(narrow)) >= {crowd[2].id, crowd[3].id}
+    await narrow.overdue("dl", crowd[0].id)
+    await narrow.ledger.sweep(10)
+    assert await line(narrow) == [crowd[0].id, crowd[4].id]
+
+
 async def test_a_place_is_kept_while_the_lease_is(narrow: Books) -> None:
     crowd = lives(3)
     await narrow.plan(*crowd)
@@ -248,6 +261,15 @@ async def test_they_go_no_more_at_a_time_than_there_are_places(books: Books) -> 
     await books.redis.set(books.keys.breadth, 2)
     await books.ledger.finish(await took(books, made[4]), DeliveryState.DELIVERED, Signal.GOOD)
     assert len(await woken(books)) == 2
+
+
+async def test_a_probe_that_tells_nothing_of_the_far_side_gives_way_to_the_next(books: Books) -> None:
+    made = await opened(books, 6)
+    assert await take(books, made[5]) is None
+    await probe_now(books)
+    await books.ledger.hand_back(await took(books, made[4]), "waiting", wait=5.0, signal=Signal.NOTHING)
+    await books.ledger.sweep(10)
+    assert await woken(books) == [made[5].id]
 
 
 async def test_probes_grow_rarer_the_longer_nothing_answers(books: Books) -> None:
