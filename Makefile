@@ -18,7 +18,7 @@ install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/de
 ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 
-.PHONY: help setup setup-dev demo test test-long fuzz faults faults-long lint types format bench image k8s clean
+.PHONY: help setup setup-dev demo test test-long fuzz faults faults-long mutants lint types format bench image k8s clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ fuzz: setup-dev ## Try what comes from outside many times over (EXAMPLES=20000 o
 
 faults: setup-dev ## Kill and break everything inside one loaded run, then judge what is left (SEED=7, ARGS="--only cuts")
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: setup-dev ## Break every guard in a copy of the project, and expect a test to see it (ARGS="name")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 faults-long: setup-dev ## The same for a night, with larger numbers
 	@$(BIN)/python -m tests.faults --long $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -1,10 +1,12 @@
 """The folder `.runrelay` beside a routes file: what `runrelay up` keeps between two starts."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from console.embedded import embedded_valkey
 from console.failures import CommandFailed
@@ -37,6 +39,20 @@ def queue_at(home: Path) -> Iterator[str]:
             yield url
         finally:
             (home / _ADDRESS).unlink(missing_ok=True)
+
+
+async def queue_ended(home: Path, url: str) -> NoReturn:
+    """Waits on a connection of its own until the queue server here is gone. Raises CommandFailed then."""
+    reader, writer = await asyncio.open_unix_connection(url.removeprefix("unix://"))
+    try:
+        with suppress(ConnectionError):
+            await reader.read()
+    finally:
+        writer.close()
+    log = home / "queue" / "valkey.log"
+    raise CommandFailed(
+        "process_died", f"the queue server ended, see {log}; start `runrelay up` again: what was accepted is kept"
+    )
 
 
 @contextmanager

@@ -56,13 +56,14 @@ def healthy(folder: Path) -> Story:
         {"t": 38.0, "what": "healed", "kind": "OOM", "part": "the door", "seconds": 2.0},
         {"t": 39.0, "what": "drained", "seconds": 12.0, "after": "kills", "allowed": 60.0, "most": 180.0, "open": 0},
         {"t": 40.0, "what": "event", "id": "e-d1", "run": "r1", "state": "planned", "reason": ""},
-        *(
-            {"t": 40.0, "what": "delivery", "run": "r1", "life": LIFE, "target": target, "state": "delivered"}
-            for target in ("disk", "far", "rows")
-        ),
+        *(_delivery(target) | {"t": 40.0, "id": f"x-{target}"} for target in ("disk", "far", "rows")),
         {"t": 40.0, "what": "key", "name": "rr:events", "ttl": -1},
         {"t": 40.0, "what": "key", "name": "arq:in-progress:j1", "ttl": 9000},
     ]
+
+
+def _delivery(target: str) -> Line:
+    return {"what": "delivery", "run": "r1", "life": LIFE, "target": target, "state": "delivered"}
 
 
 def _cells(n: int) -> tuple[object, ...]:
@@ -145,7 +146,9 @@ SECRET = b"canary-0123456789abcdef0123456789abcdef"
         pytest.param(TAKEN, _change("try", 2, began=0.5, t=0.6), id="a first try was called a duplicate"),
         pytest.param(I2, _insert(_cells(2)), id="a row is there twice"),
         pytest.param(
-            I2, _add(what="delivery", run="r1", life=LIFE, target="disk", state="delivered"), id="two deliveries of one"
+            I2,
+            _add(what="delivery", id="x9", run="r1", life=LIFE, target="disk", state="delivered"),
+            id="two deliveries of one",
         ),
         pytest.param(I3, _write("files/r1.jsonl", LINES[:-1]), id="a file lacks its last byte"),
         pytest.param(I3, lambda folder, _: (folder / "files/r1.jsonl").unlink(), id="a file is not there"),
@@ -181,6 +184,16 @@ def test_a_broken_story_is_told_apart(invariant: str, harm: Break, tmp_path: Pat
     harm(tmp_path, story)
     found = judge(Evidence.of(tmp_path, story))
     assert list(found) == [invariant], found
+
+
+def test_work_behind_an_open_circuit_waits_for_its_target(tmp_path: Path) -> None:
+    story = healthy(tmp_path)
+    for line in story:
+        if line.get("id") == "x1":
+            line["id"] = "x-far"
+    _of(story, "took")[1]["t"] = 50.0
+    story += [{"t": 20.0 + n / 2, "what": "open", "circuits": ["target:all/far"]} for n in range(10)]
+    assert Evidence.of(tmp_path, story).pauses == [pytest.approx(50.0 - 2.1 - 5.0)]
 
 
 def test_a_refused_webhook_that_is_taken_breaks_what_was_to_be_refused(tmp_path: Path) -> None:

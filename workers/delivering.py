@@ -15,7 +15,7 @@ from config.contracts.errors import ConfigInvalid, NotFound, NotYet, Permanent, 
 from config.contracts.old_runs import backfilled
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Source
+from config.contracts.source import Settle, Source
 from config.route import Retry, Route, SinkSpec, Target
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
@@ -61,7 +61,7 @@ class Turn:
     def __init__(self, runtime: Runtime, lease: Lease, record: TakenDelivery) -> None:
         self.runtime, self.lease, self.record = runtime, lease, record
         self.delivery: Delivery = record.delivery
-        self.retry = Retry()
+        self.retry, self.settle = Retry(), Settle()
         self.facts: dict[str, object] = {}
         turn = Slice(runtime.settings.slice_seconds, lambda: runtime.yielding, lambda: runtime.crowded)
         self.progress = Progress(runtime.ledger, lease, record.delivery, record.checkpoint, turn)
@@ -74,7 +74,7 @@ class Turn:
         except SliceOver:
             attempt, trouble = self._tries()
             await self.runtime.ledger.hand_back(
-                self.lease, DeliveryState.WAITING.value, signal=Signal.GOOD, attempt=attempt, trouble=trouble
+                self.lease, DeliveryState.WAITING.value, signal=self._heard(), attempt=attempt, trouble=trouble
             )
             return "slice"
         except NotYet as error:
@@ -103,6 +103,7 @@ class Turn:
     async def _ship(self) -> None:
         runtime, delivery = self.runtime, self.delivery
         source, api = runtime.source(delivery.source)
+        self.settle = source.settle
         run = self.record.run
         if run is None:
             raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
@@ -152,7 +153,7 @@ class Turn:
         await self.runtime.ledger.finish(
             self.lease,
             state,
-            Signal.GOOD,
+            self._heard(),
             checkpoint=_pack(msgspec.structs.replace(at, position=None)),
             attempt=attempt,
             trouble=trouble,
@@ -164,9 +165,8 @@ class Turn:
         return state.value
 
     async def _wait(self, error: NotYet) -> str:
-        source, _ = self.runtime.source(self.delivery.source)
         try:
-            patient, at = until_settled(error, self.progress.at, source.settle)
+            patient, at = until_settled(error, self.progress.at, self.settle)
         except WorkError as given_up:
             self.progress.at = waited_out(self.progress.at)
             return await self._settle(given_up)
@@ -210,6 +210,11 @@ class Turn:
             **said,
         )
         return state.value if verdict.paused else "again"
+
+    def _heard(self) -> Signal:
+        """A target that had nothing to take may be dead all the same."""
+        began, at = _touched(self.record.checkpoint), _touched(self.progress.at)
+        return Signal.GOOD if at > began else Signal.READ
 
     def _tries(self) -> tuple[int, int]:
         """How many tries failed since the delivery last got further, and when the first of them did."""
@@ -262,6 +267,10 @@ def _scope(source: Source, run: Run, record: TakenDelivery) -> dict[str, Any]:
     except msgspec.DecodeError:
         body = None
     return {**source.describe(run), "event": body, "route": record.delivery.route, "target": record.delivery.target}
+
+
+def _touched(checkpoint: Checkpoint) -> int:
+    return sum(row.delivered + row.rejected + row.out for row in checkpoint.receipts)
 
 
 def _pack(checkpoint: Checkpoint) -> bytes:

@@ -61,6 +61,8 @@ def signal_of(error: WorkError) -> Signal:
         return Signal.SOURCE_REFUSED if error.reason is Reason.SOURCE_TOKEN_REFUSED else Signal.REFUSED
     if isinstance(error, Transient) and error.reason in _TROUBLED:
         return Signal.FAULT
+    if error.reason is Reason.NOT_TERMINAL:
+        return Signal.READ
     return Signal.GOOD if error.reason in _SAID_NO else Signal.NOTHING
 
 

@@ -57,9 +57,12 @@ local function stand(line, kind, id, at, due)
     redis.call('ZADD', ns .. ':due', whole(due), member)
 end
 
+-- Returns since when it stood there; nothing or false if it stood in none.
 local function leave_line(kind, id)
     local line = redis.call('HGET', record_of(kind, id), 'line')
-    if line then redis.call('ZREM', ns .. ':line:' .. line, kind .. ':' .. id) end
+    local at = line and redis.call('ZSCORE', ns .. ':line:' .. line, kind .. ':' .. id)
+    if at then redis.call('ZREM', ns .. ':line:' .. line, kind .. ':' .. id) end
+    return at and tonumber(at)
 end
 
 -- The wake-up that a record's sequence number stands for.
@@ -117,14 +120,24 @@ local function first(line, now)
     end
 end
 
+-- Whether a record was woken and no worker has had a slot for it yet.
+local function is_queued(kind, id)
+    local seq = redis.call('HGET', record_of(kind, id), 'seq')
+    local queued = seq and redis.call('ZSCORE', ns .. ':queue', id .. ':' .. seq)
+    return queued and redis.call('EXISTS', ns .. ':lease:' .. id) == 0
+end
+
 -- One of a line tries whether the far side answers again: every 15 s, more seldom the longer it does not, every 5 min
--- after an hour. They take turns, so that one that can never succeed does not keep the others waiting.
+-- after an hour. They take turns, so that one that can never succeed does not keep the others waiting; but while workers
+-- are busy the one that was woken keeps its turn.
 local function probe(line, now, opened)
+    local last = redis.call('HGET', ns .. ':circuit:' .. line, 'probe')
+    if last and is_queued(last:sub(1, 2), last:sub(4)) then return end
     local kind, id = first(line, now)
     if not kind then return end
     local wait = math.min(math.max((now - opened) / 12, 15 * SECOND), 5 * MINUTE)
     redis.call('HSET', ns .. ':circuit:' .. line, 'probe_at', whole(now + wait), 'probe', kind .. ':' .. id)
-    wake(kind, id, now, lane_of(kind, led_by(kind, id)), renumber(kind, id), 0)
+    wake(kind, id, now, lane_of(kind, led_by(kind, id)), renumber(kind, id), 2)
 end
 
 local function paused(line, now)

@@ -1,12 +1,11 @@
 """`runrelay up`: a whole installation in one terminal, for a laptop or a small server."""
 
-import asyncio
 import os
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,7 +14,7 @@ from config.settings import Settings
 from console.cli.options import Config, Host, Json, example, port
 from console.cli.output import Output
 from console.cli.serving import EMULATOR_PORT, LOOPBACK, RECEIVER_PORT, WORKER_PORT
-from console.home import home_of, queue_at
+from console.home import home_of, queue_at, queue_ended
 from console.opening import open_settings, open_table
 from console.processes import Crew
 from console.signals import run
@@ -67,7 +66,7 @@ class _Up:
                         urls[part] = await crew.start(part, self._words(part, number), env=env)
                 self._announce(urls)
                 with hearing_hangups(lambda: crew.tell(RELOADING, signal.SIGHUP)):
-                    await crew.together(_forever())
+                    await crew.together(queue_ended(self.home, redis_url))
 
     def _words(self, part: str, number: int) -> list[str]:
         host = self.host if part == "receiver" else LOOPBACK
@@ -88,7 +87,3 @@ class _Up:
 
     def _pass_on(self, part: str, line: str) -> None:
         sys.stderr.write(f"{part:<9}| {line}\n")
-
-
-async def _forever() -> Any:
-    await asyncio.Event().wait()

@@ -15,7 +15,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 FAILED = 1
 INTERRUPTED = 130
 
-_REDIS = "Redis does not answer as it should ({}): check that it runs and that REDIS_URL names it"
+_REDIS = "Redis does not answer as it should ({}): start `runrelay up` here, or see that REDIS_URL names one that runs"
 
 
 def explain(error: BaseException) -> CommandFailed | None:

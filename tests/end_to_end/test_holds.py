@@ -65,6 +65,22 @@ async def test_a_held_target_waits_while_the_other_one_delivers(
     assert [item["n"] for item in side.items] == [0, 1, 2]
 
 
+async def test_a_run_without_rows_says_nothing_of_a_dead_target(
+    settings: Settings, tmp_path: Path, actors: Path
+) -> None:
+    async with far_side() as side, installation(settings, tmp_path, both(side), actors) as place:
+        now = str(await place.ledger.now())
+        circuit = {"opened": now, "probe_at": now}
+        await cast("Awaitable[int]", place.ledger.redis.hset(place.ledger.keys.circuit(LANE), mapping=circuit))
+        await cast("Awaitable[int]", place.ledger.redis.sadd(place.ledger.keys.open, LANE))
+        run = (await place.start("local~pusher", {"items": 0}))["id"]
+        await delivered(place, [run], "crm")
+        assert (await is_open(place), side.requests) == (True, [])
+        run = (await place.start("local~pusher", {"items": 1}))["id"]
+        await delivered(place, [run], "crm")
+        assert (await is_open(place), len(side.requests)) == (False, 1)
+
+
 async def test_a_dead_target_is_asked_seldom_delays_nobody_and_gets_everything_once(
     settings: Settings, tmp_path: Path, actors: Path, monkeypatch: Any
 ) -> None:
@@ -87,6 +103,9 @@ async def test_a_dead_target_is_asked_seldom_delays_nobody_and_gets_everything_o
         await asyncio.sleep(1.0)
         assert len(side.requests) == before + 3
         assert side.items == []
+        # Those that tried for all have paid for none of it.
+        await eventually(partial(nobody_at_work, place, runs))
+        assert sum([one.attempt for run in runs if (one := await delivery_to(place, run, "crm"))]) == before
         alert = await eventually(partial(told, tmp_path))
         side.always = 200
         await probe(place)

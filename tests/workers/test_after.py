@@ -1,5 +1,6 @@
 """Deleting after a delivery, on a real ledger: every guard, and every way it can end. The platform is scripted."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
@@ -38,13 +39,15 @@ WISH = after("dataset", "store", "run")
 
 
 class Platform:
-    """`shown` is the run, or is raised; `then`: the run after a deletion; `refuses`: what deletions raise."""
+    """`shown` is the run, or is raised; `then`: the run after a deletion; `refuses`: what deletions raise; `meanwhile`:
+    happens during each."""
 
     name = "apify"
 
     def __init__(self) -> None:
         self.shown: Run | Exception = run()
         self.then: Run | None = None
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.refuses: dict[str, BaseException] = {}
         self.deleted: list[str] = []
         self.looks = 0
@@ -59,6 +62,8 @@ class Platform:
         if what in self.refuses:
             raise self.refuses[what]
         self.deleted.append(what)
+        if self.meanwhile:
+            await self.meanwhile()
         self.shown = self.then or self.shown
 
 
@@ -221,6 +226,17 @@ async def test_a_run_that_is_resurrected_in_between_keeps_the_rest(place: Place)
     place.platform.then = run(LATER)
     record = await place.turn()
     assert (record.state, record.reason, place.platform.deleted) == (AfterState.KEPT, "superseded", ["dataset"])
+
+
+async def test_what_the_ledger_hears_in_between_keeps_the_rest(place: Place) -> None:
+    await place.delivered()
+
+    async def replayed() -> None:
+        await place.books.plan(delivery(generation=1), body=b"2")
+
+    place.platform.meanwhile = replayed
+    record = await place.turn()
+    assert (record.state, record.reason, place.platform.deleted) == (AfterState.KEPT, "not_delivered", ["dataset"])
 
 
 async def test_a_run_that_is_gone_is_deleted(place: Place) -> None:

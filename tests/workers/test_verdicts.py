@@ -7,11 +7,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from config.contracts.delivery import Checkpoint
-from config.contracts.errors import NotFound, NotYet, Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.source import Settle
 from config.route import Retry
-from workers.verdicts import Again, Dead, decide, until_settled, waited_out
+from workers.ledger.records import Signal
+from workers.verdicts import Again, Dead, decide, signal_of, until_settled, waited_out
 
 RETRY = Retry(for_seconds=1000.0, backoff=(0, 5, 60, 300))
 AWAY = Transient(Reason.TARGET_UNAVAILABLE, "HTTP 503")
@@ -49,6 +50,26 @@ TABLE: list[tuple[WorkError, Again | Dead]] = [
 @pytest.mark.parametrize(("error", "verdict"), TABLE, ids=[type(error).__name__ for error, _ in TABLE])
 def test_the_class_of_the_error_is_the_verdict(error: WorkError, verdict: Again | Dead) -> None:
     assert judge(error, attempt=1) == verdict
+
+
+@pytest.mark.parametrize(
+    ("error", "signal"),
+    [
+        (AWAY, Signal.FAULT),
+        (Transient(Reason.TOO_SLOW), Signal.FAULT),
+        (Transient(Reason.SOURCE_UNAVAILABLE), Signal.NOTHING),
+        (Transient(Reason.INTERNAL_ERROR), Signal.NOTHING),
+        (NotYet(Reason.NOT_TERMINAL, wait=1.0), Signal.READ),
+        (Unauthorized(Reason.TOKEN_REFUSED), Signal.REFUSED),
+        (Unauthorized(Reason.SOURCE_TOKEN_REFUSED), Signal.SOURCE_REFUSED),
+        (Forbidden(Reason.SOURCE_TOKEN_REFUSED), Signal.NOTHING),
+        (Permanent(Reason.ITEM_REFUSED), Signal.GOOD),
+        (Permanent(Reason.COUNT_MISMATCH), Signal.NOTHING),
+    ],
+    ids=lambda value: value if isinstance(value, Signal) else f"{type(value).__name__} {value}",
+)
+def test_only_its_own_trouble_counts_against_a_target(error: WorkError, signal: Signal) -> None:
+    assert signal_of(error) is signal
 
 
 @pytest.mark.parametrize(("attempt", "wait"), [(0, 5), (1, 60), (2, 300), (3, 300), (99, 300)])

@@ -16,12 +16,14 @@ from workers.ledger.packing import unpack
 class Signal(StrEnum):
     """What a turn tells of the far side, for others that wait for it.
 
-    `good`: it answers. `fault`: the target has trouble; several in a row open its circuit. `refused`: the target wants
-    other credentials. `source_refused`: the platform does.
+    `good`: it answers. `read`: the platform does, and the target was asked nothing. `fault`: the target has trouble;
+    several in a row open its circuit. `refused`: the target wants other credentials. `source_refused`: the platform
+    does.
     """
 
     NOTHING = ""
     GOOD = "good"
+    READ = "read"
     FAULT = "fault"
     REFUSED = "refused"
     SOURCE_REFUSED = "source_refused"

@@ -1,17 +1,20 @@
 -- Give a lease back and come again. ARGV: namespace, kind, id, token, wait in ms, signal (see `note`), then fields and
 -- values. Without a wait it is the next in its lane whose turn comes, and this one again after all that stand there.
 -- Returns 1, or 0 when fenced off.
+local TROUBLE = { fault = true, refused = true, source_refused = true }
 local kind, id, wait, signal = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 if not owns(id, ARGV[4]) then return 0 end
 local now, led = clock(), led_by(kind, id)
 local lane = lane_of(kind, led)
 set_fields(record_of(kind, id), 7)
 redis.call('HSET', record_of(kind, id), 'broken_off', 0)
+-- What has no checkpoints: a turn that ends with a word has gone as far as it could.
+if kind ~= 'dl' then redis.call('HSET', record_of(kind, id), 'crashes', 0, 'lonely', 0) end
 local seq = redis.call('HGET', record_of(kind, id), 'seq')
 note(signal, kind, id, led, now)
 local refused = signal == 'source_refused' and 'source:' .. led.source
 local shut = refused or (is_open(lane) and lane)
-if wait == 0 or (shut and signal ~= '' and signal ~= 'good') then
+if wait == 0 or (shut and TROUBLE[signal]) then
     stand(shut or lane, kind, id, now, now + HOUR)
 elseif signal == 'fault' then
     stand(lane, kind, id, now + wait, now + wait)

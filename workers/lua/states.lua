@@ -43,12 +43,17 @@ local function close(name, now)
     advance(name, now)
 end
 
--- What a turn tells of the far side: `good` (it answers), `fault` (it has trouble), `refused` (it wants other
--- credentials), `source_refused` (the platform does), or nothing.
+local function answered(name, now)
+    if redis.call('EXISTS', ns .. ':circuit:' .. name) == 1 then close(name, now) end
+end
+
+-- What a turn tells of the far side: `good` (it answers), `read` (the source does, and nothing was asked of the target),
+-- `fault` (it has trouble), `refused` (it wants other credentials), `source_refused` (the platform does), or nothing.
 local function note(signal, kind, id, led, now)
     local lane, source = lane_of(kind, led), 'source:' .. led.source
-    if signal == '' then
-        -- A probe that tells nothing of the far side: the next in line need not wait.
+    if signal == 'good' or signal == 'read' then answered(source, now) end
+    if signal == '' or signal == 'read' then
+        -- A probe that tells nothing of what it tried: the next in line need not wait.
         for _, name in ipairs({ lane, source }) do
             local circuit = ns .. ':circuit:' .. name
             if redis.call('HGET', circuit, 'probe') == kind .. ':' .. id then
@@ -56,9 +61,7 @@ local function note(signal, kind, id, led, now)
             end
         end
     elseif signal == 'good' then
-        for _, name in ipairs(kind == 'dl' and { lane, source } or { source }) do
-            if redis.call('EXISTS', ns .. ':circuit:' .. name) == 1 then close(name, now) end
-        end
+        answered(lane, now)
     elseif signal == 'fault' then
         local faults = redis.call('HINCRBY', ns .. ':circuit:' .. lane, 'faults', 1)
         if is_open(lane) then return end

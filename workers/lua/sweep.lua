@@ -3,7 +3,9 @@
 -- Returns how many were dispatched.
 local now = clock()
 local swept = 0
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':due', '-inf', whole(now), 'LIMIT', 0, ARGV[2])) do
+local overdue = redis.call('ZRANGEBYSCORE', ns .. ':due', '-inf', whole(now), 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+for i = 1, #overdue, 2 do
+    local member, since = overdue[i], tonumber(overdue[i + 1])
     local kind, id = member:sub(1, 2), member:sub(4)
     local state = redis.call('HGET', record_of(kind, id), 'state')
     local left = redis.call('PTTL', ns .. ':lease:' .. id)
@@ -12,15 +14,22 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':due', '-inf', whole(
     elseif left > 0 then
         redis.call('ZADD', ns .. ':due', whole(now + left + SECOND), member)
     else
-        leave_line(kind, id)
-        -- What somebody died on has waited for its lease to run out: it stands first.
-        dispatch(kind, id, now, nil, state == WORKING[kind] and 0 or nil)
+        -- Nobody loses its place in a line. What somebody died on has waited for its lease to run out: it stands first.
+        local at = leave_line(kind, id) or since
+        local readable = pcall(dispatch, kind, id, now, nil, state == WORKING[kind] and 0 or at)
+        -- One record that nobody can read must not keep the others from their turn.
+        if not readable then redis.call('ZADD', ns .. ':due', whole(now + HOUR), member) end
         swept = swept + 1
     end
 end
 local holds = redis.call('HGETALL', ns .. ':paused')
 for i = 1, #holds, 2 do
     if holds[i + 1] ~= '0' and tonumber(holds[i + 1]) <= now then redis.call('HDEL', ns .. ':paused', holds[i]) end
+end
+-- Behind a circuit that nobody has come to for a day there is perhaps no target any more.
+for _, name in ipairs(redis.call('SMEMBERS', ns .. ':open')) do
+    local probe_at = tonumber(redis.call('HGET', ns .. ':circuit:' .. name, 'probe_at') or 0)
+    if now - probe_at > DAY and redis.call('EXISTS', ns .. ':line:' .. name) == 0 then close(name, now) end
 end
 for _, line in ipairs(redis.call('SMEMBERS', ns .. ':lines')) do advance(line, now) end
 return swept

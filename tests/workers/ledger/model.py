@@ -99,6 +99,8 @@ class Model:
     def hand_back(self, record: Record, attempt: int, wait: float) -> None:
         record.state, record.held, record.attempt = RESTING[record.kind], False, attempt
         record.waits, record.lost = wait > 0, False
+        if record.kind != "dl":
+            record.crashes = 0
 
     def sweep(self, overdue: Sequence[str]) -> None:
         for member in overdue:

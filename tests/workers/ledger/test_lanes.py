@@ -146,6 +146,38 @@ async def test_what_somebody_died_on_stands_first_in_line(narrow: Books) -> None
     assert await line(narrow) == [crowd[0].id, crowd[4].id]
 
 
+async def test_a_record_nobody_can_read_keeps_nobody_from_its_turn(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    await books.set("dl", "odd", state="waiting")
+    await books.redis.zadd(books.keys.due, {"dl:odd": 0, f"dl:{one.id}": 1})
+    for _ in range(2):
+        await books.ledger.sweep(10)
+    assert await books.due() == {"dl:odd": about(3600), f"dl:{one.id}": about(60)}
+
+
+async def test_a_place_in_line_is_kept_however_long_the_wait(narrow: Books) -> None:
+    crowd = lives(5)
+    await narrow.plan(*crowd)
+    waiting = await line(narrow)
+    for one in waiting[:2]:
+        await asyncio.sleep(0.002)
+        await narrow.overdue("dl", one)
+        await narrow.ledger.sweep(10)
+    assert await line(narrow) == waiting
+
+
+async def test_who_was_woken_and_got_no_slot_stands_before_those_who_came_later(narrow: Books) -> None:
+    first, *crowd = lives(5)
+    await narrow.plan(first)
+    await narrow.redis.zadd(narrow.keys.due, {f"dl:{first.id}": await narrow.now() - 1})
+    await narrow.redis.zadd(narrow.keys.lane(LANE), {f"dl:{first.id}": 1})
+    await asyncio.sleep(0.002)
+    await narrow.plan(*crowd, body=b"2")
+    await narrow.ledger.sweep(10)
+    assert (await line(narrow))[0] == first.id
+
+
 async def test_a_place_is_kept_while_the_lease_is(narrow: Books) -> None:
     crowd = lives(3)
     await narrow.plan(*crowd)
@@ -272,8 +304,45 @@ async def test_a_probe_that_tells_nothing_of_the_far_side_gives_way_to_the_next(
     assert await woken(books) == [made[5].id]
 
 
+async def test_one_that_no_worker_has_a_slot_for_keeps_its_turn_to_try(books: Books) -> None:
+    made = await opened(books, 6)
+    assert await take(books, made[5]) is None
+    for _ in range(2):
+        await probe_now(books)
+        assert await woken(books) == [made[4].id]
+    taken = await books.ledger.take_delivery(made[4].id, int(await books.field("dl", made[4].id, "seq") or 0))
+    assert taken
+    assert taken[1].probing
+
+
+async def test_who_asked_the_target_nothing_closes_only_the_circuit_of_the_source(books: Books) -> None:
+    made = await opened(books, 5)
+    await cast("Awaitable[int]", books.redis.hset(books.keys.circuit("source:apify"), "faults", "1"))
+    await probe_now(books)
+    await books.ledger.finish(await took(books, made[4]), DeliveryState.DELIVERED, Signal.READ)
+    assert await books.redis.exists(books.keys.circuit("source:apify")) == 0
+    assert await cast("Awaitable[set[bytes]]", books.redis.smembers(books.keys.open)) == {LANE.encode()}
+    assert (
+        int(await cast("Awaitable[bytes]", books.redis.hget(books.keys.circuit(LANE), "probe_at"))) <= await books.now()
+    )
+
+
+async def test_an_open_circuit_that_nobody_comes_to_is_forgotten_after_a_day(books: Books) -> None:
+    made = await opened(books, 5)
+    circuit, day = books.keys.circuit(LANE), 86_400_000
+    for one in made[:4]:
+        await books.redis.zrem(books.keys.line(LANE), f"dl:{one.id}")
+    await probe_now(books)
+    await books.ledger.finish(await took(books, made[4]), DeliveryState.DEAD, Signal.FAULT)
+    for age, left in ((day - 60_000, 1), (day + 1, 0)):
+        await cast("Awaitable[int]", books.redis.hset(circuit, "probe_at", str(await books.now() - age)))
+        await books.ledger.sweep(10)
+        assert await books.redis.exists(circuit) == left
+    assert await books.redis.exists(books.keys.open) == 0
+
+
 async def test_probes_grow_rarer_the_longer_nothing_answers(books: Books) -> None:
-    await opened(books)
+    made = await opened(books)
     circuit = books.keys.circuit(LANE)
     waits = []
     for minutes in (0, 1, 30, 600):
@@ -282,7 +351,8 @@ async def test_probes_grow_rarer_the_longer_nothing_answers(books: Books) -> Non
         await probe_now(books)
         probe_at = int(await cast("Awaitable[bytes]", books.redis.hget(circuit, "probe_at")))
         waits.append(round((probe_at - now) / 1000))
-        await books.redis.zadd(books.keys.line(LANE), {f"dl:{lives(1)[0].id}": 1})
+        trying = await cast("Awaitable[bytes]", books.redis.hget(circuit, "probe"))
+        await fails(books, next(one for one in made if one.id == trying.decode()[3:]))
     assert waits == [15, 15, 150, 300]
 
 
@@ -321,6 +391,14 @@ async def test_a_platform_that_refuses_its_token_is_asked_by_one_of_all_that_nee
     assert taken
     await books.ledger.plan(taken[0], EventState.PLANNED, run=run(), deliveries=[], documents=DOCUMENTS)
     assert {one.id, *waiting, late} == {probing, *await woken(books)}
+
+
+async def test_a_token_that_a_delivery_is_refused_with_is_the_platforms_and_not_the_targets(books: Books) -> None:
+    (one,), (other,) = lives(1), lives(1, "other")
+    await books.plan(one, other)
+    await fails(books, one, Signal.SOURCE_REFUSED, wait=60.0)
+    assert await take(books, other) is None
+    assert set(await line(books, "source:apify")) == {one.id, other.id}
 
 
 # what a person holds
@@ -393,6 +471,20 @@ async def test_what_two_processes_died_on_is_only_taken_alone(books: Books) -> N
     assert (taken[1].broken_off, taken[1].lonely) == (True, 0)
 
 
+async def test_an_event_whose_turns_end_with_a_word_is_no_suspect(books: Books) -> None:
+    event, seq = await books.accept(), 1
+    for _ in range(4):
+        taken = await books.ledger.take_event(event, seq)
+        assert taken
+        await books.expire(taken[0])
+        taken = await books.ledger.take_event(event, seq)
+        assert taken
+        await books.ledger.hand_back(taken[0], "accepted", wait=1.0)
+        await books.overdue("ev", event)
+        await books.ledger.sweep(10)
+        seq = int(await books.field("ev", event, "seq") or 0)
+
+
 async def test_deaths_are_counted_while_it_was_alone(books: Books) -> None:
     (one,) = lives(1)
     await books.plan(one)
@@ -421,6 +513,21 @@ async def test_a_process_that_ends_in_order_is_no_crash(books: Books) -> None:
     for _ in range(4):
         await books.ledger.hand_back(await took(books, one), "waiting")
     assert await take(books, one)
+
+
+async def test_a_suspect_that_ended_in_order_did_not_break_off(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    for _ in range(2):
+        await crash(books, one)
+    with pytest.raises(Suspect):
+        await take(books, one)
+    for broke_off in [True, False]:
+        lease = await took(books, one, alone=True)
+        assert bool(int(await books.field("dl", one.id, "broken_off") or 0)) is broke_off
+        await books.ledger.hand_back(lease, "waiting")
+        with pytest.raises(Suspect):
+            await take(books, one)
 
 
 async def test_a_holder_that_was_fenced_off_gives_nobodys_place_away(narrow: Books) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -232,6 +233,27 @@ class TestDisk:
                     await send(sink, shipment(file.Target()), [second], position, publish=False)
             async with sink.open(shipment(file.Target()), position) as writer:
                 assert writer.position is None
+
+    async def test_what_becomes_visible_is_durable_already(
+        self, connect: Connect, far_side: Folder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        steps: list[str] = []
+        fsync, rename = os.fsync, Path.replace
+
+        def synced(fd: int) -> None:
+            fsync(fd)
+            steps.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+
+        def renamed(old: Path, new: Path) -> Path:
+            steps.append("rename")
+            return rename(old, new)
+
+        async with connect() as sink, sink.open(shipment(file.Target()), None) as writer:
+            await writer.items(batches(*THREE)[0])
+            monkeypatch.setattr(os, "fsync", synced)
+            monkeypatch.setattr(Path, "replace", renamed)
+            await writer.publish()
+        assert steps == ["file", "rename", "folder"]
 
     async def test_cancelled_while_writing_it_closes_the_file_only_after_the_last_byte(
         self, connect: Connect, far_side: Folder, monkeypatch: pytest.MonkeyPatch
