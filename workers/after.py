@@ -83,7 +83,7 @@ async def _turn(runtime: Runtime, lease: Lease, record: AfterRecord) -> tuple[st
     except Exception as error:
         log.exception("after.broke", after_id=lease.id)
         return await _settle(runtime, lease, record, Transient(Reason.INTERNAL_ERROR, type(error).__name__))
-    return await _finish(runtime, lease, AfterState.DONE)
+    return await _finish(runtime, lease, AfterState.DONE, signal=Signal.GOOD)
 
 
 async def _delete(runtime: Runtime, after: After) -> None:
@@ -133,9 +133,14 @@ def hold(after: After, events: Sequence[EventRecord], deliveries: Sequence[Deliv
 
 
 async def _finish(
-    runtime: Runtime, lease: Lease, state: AfterState, reason: str = "", detail: str = ""
+    runtime: Runtime,
+    lease: Lease,
+    state: AfterState,
+    reason: str = "",
+    detail: str = "",
+    signal: Signal = Signal.NOTHING,
 ) -> tuple[str, dict[str, object]]:
-    await runtime.ledger.finish(lease, state, reason=reason, detail=detail)
+    await runtime.ledger.finish(lease, state, signal, reason=reason, detail=detail)
     return state.value, {"reason": str(reason), "detail": detail} if reason else {}
 
 

@@ -20,15 +20,25 @@ local function line_for(source, id)
     return waits[source]
 end
 
+-- An event is kept for longer than its repeats are known: one that comes once more by then begins afresh, whatever it
+-- ended as.
+local function begin_afresh(id)
+    redis.call('HSET', record_of('ev', id), 'ended', 0, 'attempt', 0, 'trouble', 0, 'crashes', 0, 'lonely', 0,
+        'broken_off', 0, 'reason', '', 'detail', '')
+    redis.call('ZREM', ns .. ':dead', 'ev:' .. id)
+end
+
 local function accept(id, source, run, kind, via, body)
-    local line = line_for(source, id)
     local fields = { 'v', 1, 'state', 'accepted', 'source', source, 'run', run, 'kind', kind, 'via', via, 'body', body,
         'at', at, 'seq', 1, 'missed', 1 }
-    if line then add(fields, 'line', line) end
-    redis.call('HSET', record_of('ev', id), unpack(fields))
+    -- The first thing written: a Redis that is full refuses a script at its first write, if that needs memory.
+    local added = redis.call('HSET', record_of('ev', id), unpack(fields))
+    if added < #fields / 2 then begin_afresh(id) end
     redis.call('SADD', ns .. ':run:' .. source .. ':' .. run, 'ev:' .. id)
     add(events, at, id)
+    local line = line_for(source, id)
     if line then
+        redis.call('HSET', record_of('ev', id), 'line', line)
         stood[line] = stood[line] or {}
         add(stood[line], at, 'ev:' .. id)
         add(dues, due, 'ev:' .. id)

@@ -85,9 +85,10 @@ end
 -- that a worker with a slow clock sees it.
 -- missed: how many wake-ups before this one led to nothing. place: in arq's queue, if it had one before.
 local function wake(kind, id, now, lane, seq, missed, place)
-    local till = whole(now + math.min(MINUTE / 2 * 2 ^ missed, 10 * MINUTE))
-    redis.call('ZADD', ns .. ':lane:' .. lane, till, kind .. ':' .. id)
-    redis.call('ZADD', ns .. ':due', till, kind .. ':' .. id)
+    local till = now + math.min(MINUTE / 2 * 2 ^ missed, 10 * MINUTE)
+    -- The place lapses a little later: the sweeper wakes it anew before anybody takes it for free.
+    redis.call('ZADD', ns .. ':lane:' .. lane, whole(till + 5 * SECOND), kind .. ':' .. id)
+    redis.call('ZADD', ns .. ':due', whole(till), kind .. ':' .. id)
     local job = id .. ':' .. whole(seq)
     redis.call('PSETEX', 'arq:job:' .. job, DAY,
         '{"t":null,"f":"' .. FUNCTION[kind] .. '","a":["' .. id .. '",' .. whole(seq) .. '],"k":{},"et":' .. whole(now) .. '}')
@@ -129,7 +130,7 @@ end
 
 -- One of a line tries whether the far side answers again: every 15 s, more seldom the longer it does not, every 5 min
 -- after an hour. They take turns, so that one that can never succeed does not keep the others waiting; but while workers
--- are busy the one that was woken keeps its turn.
+-- are busy the one that was woken keeps its turn, and is the next that gets a slot: all that wait wait for its word.
 local function probe(line, now, opened)
     local last = redis.call('HGET', ns .. ':circuit:' .. line, 'probe')
     if last and is_queued(last:sub(1, 2), last:sub(4)) then return end
@@ -137,7 +138,7 @@ local function probe(line, now, opened)
     if not kind then return end
     local wait = math.min(math.max((now - opened) / 12, 15 * SECOND), 5 * MINUTE)
     redis.call('HSET', ns .. ':circuit:' .. line, 'probe_at', whole(now + wait), 'probe', kind .. ':' .. id)
-    wake(kind, id, now, lane_of(kind, led_by(kind, id)), renumber(kind, id), 2)
+    wake(kind, id, now, lane_of(kind, led_by(kind, id)), renumber(kind, id), 2, whole(now - 2 * DAY))
 end
 
 local function paused(line, now)

@@ -114,7 +114,10 @@ async def test_an_unreachable_redis_is_unavailable_never_accepted() -> None:
         ]
 
 
-async def test_a_redis_that_refuses_writes_is_unavailable(queue: RunQueue, redis: Redis) -> None:
+@pytest.mark.parametrize("places", [1, 10])
+async def test_a_redis_that_refuses_writes_is_unavailable(queue: RunQueue, redis: Redis, places: int) -> None:
+    """Also when its lane is full: looking for room must not count as the write that Redis refuses or lets pass."""
+    await redis.set("rr:breadth", places)
     await queue.accept([event()])
     await redis.config_set("maxmemory", "1")
     try:
@@ -145,12 +148,24 @@ async def test_an_odd_reply_is_unavailable(queue: RunQueue, reply: object, monke
         await queue.accept([event()])
 
 
-async def test_strict_durability_names_each_cure(redis: Redis) -> None:
-    await redis.config_set("appendfsync", "everysec")
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "said"),
+    [
+        ("appendonly", "yes", "no", "appendonly is no: acknowledged webhooks are lost when Redis dies"),
+        ("appendfsync", "always", "everysec", NOT_FSYNCED),
+        ("maxmemory-policy", "noeviction", "allkeys-lru", "maxmemory-policy is allkeys-lru: Redis would evict"),
+    ],
+)
+async def test_strict_durability_names_each_cure(redis: Redis, name: str, good: str, bad: str, said: str) -> None:
+    await redis.config_set(name, bad)
     try:
-        assert await RunQueue(redis, Keys("rr")).ready() == [NOT_FSYNCED]
+        (doubt,) = await RunQueue(redis, Keys("rr")).ready()
+        assert doubt.startswith(said)
+        assert f"set `{name} {good}`" in doubt
     finally:
-        await redis.config_set("appendfsync", "always")
+        await redis.config_set(name, good)
+        while (await redis.info("persistence"))["aof_rewrite_in_progress"]:  # until then it refuses to stop
+            await asyncio.sleep(0.01)
     assert await RunQueue(redis, Keys("rr")).ready() == []
 
 

@@ -28,7 +28,7 @@ KINDS = (
 #: Seconds between two cuts of the same kind, so that work goes on in between.
 GAP = 1.0
 #: Seconds for each cut of a kind, after which one that nobody comes to is waited for no longer.
-LONGEST = 6.0
+LONGEST = 8.0
 
 
 class Cuts:
@@ -65,7 +65,9 @@ async def play(rig: Rig, rate: float, each: int) -> None:
         while cuts.left and time.monotonic() < began + LONGEST * each:
             rig.say(f"  cut {sum(cuts.done.values())} times, left: {', '.join(cuts.left)}")
             await rig.trouble("500", 0.2, 8.0)  # so that leases are handed back, too,
-            await rig.platform.fault(LATE % 12)  # and renewed
+            await rig.platform.fault(LATE % 20)  # and renewed, by runs that come whatever stands in line
+            for _ in range(6):
+                rig.announcer.announce(await rig.stream.ripe())
             await asyncio.sleep(10)
     finally:
         await rig.all_anew()

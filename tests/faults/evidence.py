@@ -15,6 +15,8 @@ from tests.faults.history import Line, read
 PROMISES = frozenset({"accepted", "duplicate"})
 
 
+#: Seconds between two looks at what is open.
+LOOK = 0.5
 #: Seconds within which whoever is woken for a record has taken it, or found that there is nothing to do.
 WAKING = 5.0
 #: Each run's rows: how many, how many different ones, and how many are not what must stand in their place.
@@ -117,7 +119,7 @@ class Evidence:
     @cached_property
     def pauses(self) -> list[float]:
         """Seconds that work lay still because the process that held it died; counted from the last death, if several
-        processes died on their way to it."""
+        processes died on their way to it. Time behind an open circuit is the target's, and not counted."""
         held: dict[int, set[str]] = defaultdict(set)
         woken: dict[int, dict[str, float]] = defaultdict(dict)
         orphans: dict[str, float] = {}
@@ -125,11 +127,13 @@ class Evidence:
         for line in self.story:
             moment: float = line["t"]
             match line["what"]:
+                case "phase":
+                    orphans.clear()  # how soon all is well after other faults is judged on its own
                 case "woke":
                     woken[line["pid"]][line["id"]] = moment
                 case "took":
                     if (since := orphans.pop(line["id"], None)) is not None:
-                        pauses.append(moment - since)
+                        pauses.append(moment - since - self._held_up(line["id"], since, moment))
                     held[line["pid"]].add(line["id"])
                     woken[line["pid"]].pop(line["id"], None)
                 case "gave":
@@ -139,6 +143,17 @@ class Evidence:
                     for record in held.pop(line["pid"], set()) | (lost & orphans.keys()):
                         orphans[record] = moment
         return sorted(pauses)
+
+    def _held_up(self, record: str, since: float, until: float) -> float:
+        """Seconds in which the circuit of a delivery's target was seen open."""
+        lane = f"/{self._targets.get(record, '?')}"
+        seen = (line for line in self.lines["open"] if since < line["t"] < until)
+        return LOOK * sum(any(name.endswith(lane) for name in line["circuits"]) for line in seen)
+
+    @cached_property
+    def _targets(self) -> dict[str, str]:
+        """delivery → its target."""
+        return {line["id"]: line["target"] for line in self.lines["delivery"]}
 
     @cached_property
     def acks(self) -> dict[str, list[float]]:

@@ -75,7 +75,7 @@ class Announcer:
         self.http, self.door, self.history, self.random = http, door, history, chance
         self.number = 0
         self.phase = "undisturbed"
-        self.heard: Counter[int] = Counter()
+        self.heard: Counter[str] = Counter()
         self._listening = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -107,7 +107,7 @@ class Announcer:
         return len(self._tasks)
 
     def listen(self) -> None:
-        """Count afresh what tries hear that begin from now on: status (0: no answer) → how often."""
+        """Count afresh what tries hear that begin from now on: `accepted`, `duplicate`, or a status (0: no answer)."""
         self.heard = Counter()
         self._listening = time.monotonic()
 
@@ -145,7 +145,7 @@ class Announcer:
                 status, raw = answer.status, await answer.read()
                 said = msgspec.json.decode(raw)
         if began >= self._listening:
-            self.heard[status] += 1
+            self.heard[said.get("status") or str(status)] += 1
         self.history.tell(
             "try",
             hook=dispatch,

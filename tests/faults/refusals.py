@@ -4,7 +4,7 @@ without anybody's help."""
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -12,35 +12,42 @@ from config.keys import Keys
 from tests.faults.rig import Rig, free_port, until
 from workers.ledger.ledger import Ledger
 
-#: Seconds each refusal lasts, and seconds until answers of before it have died down.
-LASTS, SETTLES = 4.0, 2.2
+#: Seconds each refusal lasts, once answers of before it have died down.
+LASTS = 4.0
 
-#: What must be refused anyway is refused before Redis is asked.
-_EXPECTED = frozenset({503, 400, 401, 422})
+#: What a webhook may hear meanwhile: 503, what is refused before Redis is asked, and `duplicate`, which writes nothing.
+REFUSED = frozenset({"503", "400", "401", "422", "duplicate"})
 
 Act = Callable[[Rig, Any], Awaitable[None]]
+
+
+class Refusal(NamedTuple):
+    """How to make Redis refuse, and how to end it. `settles`: seconds within which the door must have noticed."""
+
+    begin: Act
+    end: Act
+    settles: float = 2.2
 
 
 async def play(rig: Rig, rate: float, rounds: int) -> None:
     rig.stream.rate = rate
     for _ in range(rounds):
-        for kind, (refuse, heal) in REFUSALS.items():
-            await _one(rig, kind, refuse, heal)
+        for kind, refusal in REFUSALS.items():
+            await _one(rig, kind, refusal)
 
 
-async def _one(rig: Rig, kind: str, refuse: Act, heal: Act) -> None:
+async def _one(rig: Rig, kind: str, refusal: Refusal) -> None:
     probe = await rig.platform.run(3, kind="probe")
     rig.history.tell("fault", kind=f"refuse.{kind}")
     async with Redis.from_url(rig.valkey.url) as redis:
-        await refuse(rig, redis)
-        await asyncio.sleep(SETTLES)
+        await refusal.begin(rig, redis)
+        await asyncio.sleep(refusal.settles)
         rig.announcer.listen()
         await asyncio.sleep(LASTS)
-        heard = rig.announcer.heard
-        rig.history.tell(
-            "refused", kind=kind, heard=heard, unlike={code: n for code, n in heard.items() if code != 503}
-        )
-        await heal(rig, redis)
+        heard = dict(rig.announcer.heard)
+        unlike = {answer: number for answer, number in heard.items() if answer not in REFUSED}
+        rig.history.tell("refused", kind=kind, heard=heard, unlike=unlike)
+        await refusal.end(rig, redis)
         seconds = await _healed(rig, redis, probe.id, lambda: rig.announcer.announce(probe))
     for part, took in seconds.items():
         rig.history.tell("healed", kind=kind, part=part, seconds=took)
@@ -115,7 +122,7 @@ async def _load_slowly(rig: Rig, redis: Any) -> None:
         return not told["aof_rewrite_in_progress"] and not told["aof_rewrite_scheduled"]
 
     await until(rewritten)
-    pause = int((LASTS + SETTLES + 2) * 1e6 / max(1, await redis.dbsize()))
+    pause = int((LASTS + 5) * 1e6 / max(1, await redis.dbsize()))
     rig.valkey.kill()
     await rig.valkey.start(
         *("--key-load-delay", str(pause), "--loading-process-events-interval-bytes", "1024"), wait=False
@@ -147,12 +154,13 @@ async def _sync_always(rig: Rig, redis: Any) -> None:
     await redis.config_set("appendfsync", "always")
 
 
-#: What it says or is → how to make it, and how to end it. The last two are looked at when a receiver starts.
-REFUSALS: dict[str, tuple[Act, Act]] = {
-    "READONLY": (_become_replica, _become_primary),
-    "OOM": (_fill, _empty),
-    "MISCONF": (_fail_to_save, _save_no_more),
-    "LOADING": (_load_slowly, _have_loaded),
-    "evicting": (_evict, _evict_no_more),
-    "syncing seldom": (_sync_seldom, _sync_always),
+#: What it says or is. Being full it says only to scripts whose first write adds something: there the door's own look,
+#: every 5 s, decides. The last two are looked at when a receiver starts.
+REFUSALS = {
+    "READONLY": Refusal(_become_replica, _become_primary),
+    "OOM": Refusal(_fill, _empty, settles=6.0),
+    "MISCONF": Refusal(_fail_to_save, _save_no_more),
+    "LOADING": Refusal(_load_slowly, _have_loaded),
+    "evicting": Refusal(_evict, _evict_no_more),
+    "syncing seldom": Refusal(_sync_seldom, _sync_always),
 }

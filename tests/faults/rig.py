@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.faults.deck import Deck
+from tests.faults.evidence import LOOK
 from tests.faults.history import History
 from tests.faults.load import Announcer, Door, Platform, Stream
 from tests.faults.posts import Nursery, Post
@@ -191,20 +192,23 @@ def _url(port: int) -> str:
 
 
 async def _watch(here: Rig) -> None:
-    """Twice a second: how much is open, and stands in line; every other time: the most memory each process held."""
+    """Twice a second: how much is open and stands in line, and which circuits are open. Every other time: the most
+    memory each process held."""
     turn = 0
     async with Redis.from_url(here.valkey.url, socket_timeout=1) as redis:
         while True:
             with suppress(RedisError, OSError):
                 here.backlog = int(await redis.zcard("rr:due"))
                 lines = await redis.smembers("rr:lines")
+                if circuits := await redis.smembers("rr:open"):
+                    here.history.tell("open", circuits=sorted(name.decode() for name in circuits))
                 here.in_line = sum([int(await redis.zcard(b"rr:line:" + line)) for line in lines])
             if turn % 2 == 0:
                 for each in here.ours:
                     if kb := peak_memory(each.pid):
                         here.history.tell("rss", name=each.name, pid=each.pid, kb=kb)
             turn += 1
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK)
 
 
 def peak_memory(pid: int) -> int:

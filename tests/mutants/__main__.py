@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from tests.mutants import ROOT, Mutant, mutants
 
-#: Seconds the tests of one mutant may take; a mutant that makes them hang is seen as well.
-MOST_SECONDS = 300
+#: Seconds one test may take, and all of one mutant; a mutant that makes them hang is seen as well.
+PATIENCE, MOST_SECONDS = 30, 300
 #: What pytest says when tests ran and failed. Whatever else it says, they did not run: nobody has seen anything.
 RED = 1
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".*_cache", ".hypothesis")
@@ -85,7 +85,7 @@ def broken(mutant: Mutant, copy: Path) -> Iterator[None]:
 
 
 def tried(tests: Sequence[str], copy: Path) -> Trial:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={PATIENCE}", *tests]
     environ = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(

@@ -140,6 +140,13 @@ async def test_a_delivery_in_quarantine_is_not_delivered(place: Place) -> None:
     assert await place.refused() == (AfterState.KEPT, "not_delivered", "all/rows is quarantined")
 
 
+async def test_what_is_deleted_shows_that_the_platform_takes_our_token_again(place: Place) -> None:
+    await place.delivered()
+    await place.books.redis.hset(place.books.keys.circuit("source:apify"), "faults", "1")  # type: ignore[misc]  # one signature for both clients
+    assert (await place.turn()).state is AfterState.DONE
+    assert await place.books.redis.exists(place.books.keys.circuit("source:apify")) == 0
+
+
 async def test_what_was_replayed_is_kept(place: Place) -> None:
     await place.delivered()
     again = delivery(generation=1)

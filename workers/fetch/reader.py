@@ -130,14 +130,14 @@ class DatasetReader:
 
     async def _end(self, page: Page, at: int, end: int | None) -> int:
         """The end rule. Only the platform's clock and the platform's counts decide."""
-        if end is not None:
-            raise Permanent(Reason.SOURCE_MUTATED, f"rows up to {end} were there, now they end at {at}")
         require_quiet(self.run, self.source.settle, page.at)
         count = await self.source.count(self.api, self.dataset)
         require_quiet(self.run, self.source.settle, count.at)
         expected = max(count.rows, page.total)
         if expected > at:
             raise NotYet(Reason.NOT_SETTLED, f"the platform counts {expected} rows and gave {at}", wait=0.0)
+        if end is not None:
+            raise Permanent(Reason.SOURCE_MUTATED, f"rows up to {end} were there, now they end at {at}")
         await self._settled(at, expected)
         return at
 

@@ -14,8 +14,10 @@ for i = 1, #overdue, 2 do
     elseif left > 0 then
         redis.call('ZADD', ns .. ':due', whole(now + left + SECOND), member)
     else
-        -- Nobody loses its place in a line. What somebody died on has waited for its lease to run out: it stands first.
+        -- Nobody loses its place in a line. What somebody died on has waited for its lease to run out: it stands first,
+        -- and is woken anew after 7 s already, should that one die, too.
         local at = leave_line(kind, id) or since
+        if state == WORKING[kind] then redis.call('HSET', record_of(kind, id), 'missed', -2) end
         local readable = pcall(dispatch, kind, id, now, nil, state == WORKING[kind] and 0 or at)
         -- One record that nobody can read must not keep the others from their turn.
         if not readable then redis.call('ZADD', ns .. ':due', whole(now + HOUR), member) end

@@ -21,6 +21,8 @@ if line and not probing then
     renumber(kind, id)
     stand(line, kind, id, now, now + HOUR)
     redis.call('ZREM', ns .. ':lane:' .. lane_of(kind, led), kind .. ':' .. id)
+    -- If it was to try whether a far side answers, and is held itself now, another one does.
+    note('', kind, id, led, now)
     return { 'parked' }
 end
 

@@ -244,6 +244,14 @@ async def test_rows_that_vanish_after_the_end_was_settled_are_a_change_nobody_ca
     )
 
 
+@pytest.mark.parametrize(("counted", "total"), [(15, 12), (12, 15)])
+async def test_rows_that_one_page_lacks_and_the_platform_counts_are_waited_for(counted: int, total: int) -> None:
+    reading = Reading(Dataset(rows(12), counted=counted, total=total), BatchSize(items=10), end=15)
+    with pytest.raises(NotYet) as caught:
+        await reading.go()
+    assert caught.value.reason == "not_settled"
+
+
 async def test_of_a_page_that_is_too_large_less_is_asked_and_later_more_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGE_BYTES", 1000)
     dataset = Dataset([b"x" * 400] * 4 + rows(40))

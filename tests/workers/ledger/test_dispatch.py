@@ -106,3 +106,18 @@ async def test_one_look_wakes_no_more_than_it_was_told_the_longest_overdue_first
         await books.redis.zadd(books.keys.due, {f"ev:{event_id}": now - 1000 + position})
     assert await books.ledger.sweep(2) == 2
     assert [await books.field("ev", one, "seq") for one in reversed(ids)] == [b"2", b"2", b"1", b"1", b"1"]
+
+
+async def test_an_event_that_comes_once_more_when_it_is_no_longer_known_begins_afresh(books: Books) -> None:
+    lease = await books.taken_event()
+    await books.ledger.finish(lease, EventState.DEAD, attempt=7, trouble=5, reason="run_not_found", detail="gone")
+    await books.redis.delete(books.keys.seen(lease.id))
+    event = await books.ledger.event(await books.accept())
+    assert event
+    assert (event.id, event.state) == (lease.id, EventState.ACCEPTED)
+    assert (event.ended, event.attempt, event.trouble, event.reason, event.detail) == (0, 0, 0, "", "")
+    assert await books.redis.exists(books.keys.dead) == 0
+    assert await books.queued() == [f"{event.id}:1"]
+    taken = await books.ledger.take_event(event.id, 1)
+    assert taken
+    assert taken[0].token > lease.token

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import cast
 
+import msgspec
 import pytest
 
 from config.contracts.delivery import Delivery, DeliveryState
@@ -178,6 +179,25 @@ async def test_who_was_woken_and_got_no_slot_stands_before_those_who_came_later(
     assert (await line(narrow))[0] == first.id
 
 
+async def test_who_was_woken_is_woken_again_before_its_place_is_anybodys(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    due, places = await narrow.due(), await narrow.redis.zrange(narrow.keys.lane(LANE), 0, -1, withscores=True)
+    lapses = {member.decode(): (score - await narrow.now()) / 1000 for member, score in places}
+    assert lapses == {f"dl:{one.id}": about(35) for one in crowd[:2]}
+    assert {member: due[member] for member in lapses} == {member: about(30) for member in lapses}
+
+
+async def test_what_somebody_died_on_is_woken_anew_soon(books: Books) -> None:
+    (one,) = lives(1)
+    await books.plan(one)
+    await books.expire(await took(books, one))
+    for _ in range(3):
+        await books.overdue("dl", one.id)
+        await books.ledger.sweep(10)
+        assert (await books.due())[f"dl:{one.id}"] == pytest.approx(7.5, abs=1)
+
+
 async def test_a_place_is_kept_while_the_lease_is(narrow: Books) -> None:
     crowd = lives(3)
     await narrow.plan(*crowd)
@@ -302,6 +322,29 @@ async def test_a_probe_that_tells_nothing_of_the_far_side_gives_way_to_the_next(
     await books.ledger.hand_back(await took(books, made[4]), "waiting", wait=5.0, signal=Signal.NOTHING)
     await books.ledger.sweep(10)
     assert await woken(books) == [made[5].id]
+
+
+async def test_one_that_is_to_try_and_is_held_itself_gives_way_to_the_next(books: Books) -> None:
+    one, held = lives(2)[0], delivery("held")
+    held = msgspec.structs.replace(held, sink="other")
+    await books.plan(one, held)
+    await fails(books, held, Signal.SOURCE_REFUSED)
+    await asyncio.sleep(0.002)
+    assert await take(books, one) is None
+    await probe_now(books, "source:apify")
+    await books.ledger.pause("sink:other")
+    assert await take(books, held) is None
+    assert await line(books, "paused:sink:other") == [held.id]
+    await asyncio.sleep(0.002)
+    await books.ledger.sweep(10)
+    assert await woken(books) == [one.id]
+
+
+async def test_who_tries_goes_before_all_that_wait_for_a_slot(books: Books) -> None:
+    made = await opened(books, 5)
+    event = await books.accept(b"2")
+    await probe_now(books)
+    assert await woken(books) == [made[4].id, event]
 
 
 async def test_one_that_no_worker_has_a_slot_for_keeps_its_turn_to_try(books: Books) -> None:
