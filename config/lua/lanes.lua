@@ -11,6 +11,9 @@ local MOST = 200
 -- Transient failures in a row that open the circuit of a target.
 local FAULTS = 5
 
+-- Older than whatever stands in a line.
+local FIRST = 0
+
 local breadth
 
 -- Where a record leads: its source, and for a delivery also route, target and sink.
@@ -95,7 +98,8 @@ local function wake(kind, id, now, lane, seq, missed, place)
     redis.call('ZADD', ns .. ':queue', place or whole(now - DAY), job)
 end
 
--- Wake a record, or let it stand in line. `at`: since when it stands there, if it did before.
+-- Wake a record, or let it stand in line. `at`: since when it stands there, if it did before; FIRST: before all others,
+-- in arq's queue as well.
 local function dispatch(kind, id, now, led, at)
     led = led or led_by(kind, id)
     local lane = lane_of(kind, led)
@@ -104,6 +108,7 @@ local function dispatch(kind, id, now, led, at)
     if line then
         stand(line, kind, id, at or now, now + HOUR)
     else
+        if at == FIRST then place = whole(now - 2 * DAY) end
         wake(kind, id, now, lane, seq, redis.call('HINCRBY', record_of(kind, id), 'missed', 1) - 1, place)
     end
 end

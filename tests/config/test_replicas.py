@@ -73,6 +73,15 @@ async def test_strict_goes_on_alone_with_a_warning_once_the_replica_is_seen_to_b
     assert "no replica of Redis is connected any longer" in warning
 
 
+@pytest.mark.parametrize("asked", ["strict", "replicated", "relaxed"])
+async def test_a_replica_is_given_nothing(both: Pair, asked: Durability) -> None:
+    queue = RunQueue(both.replica, KEYS, durability=asked)
+    said = "Redis is a slave, not a primary; point REDIS_URL at the primary"
+    assert said in await queue.ready()
+    with pytest.raises(QueueUnavailable, match=said):
+        await queue.accept([event()])
+
+
 async def test_replicated_takes_nothing_without_a_replica(both: Pair) -> None:
     queue = RunQueue(both.primary, KEYS, durability="replicated")
     await queue.accept([event()])

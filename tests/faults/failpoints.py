@@ -137,19 +137,15 @@ def _watch_leases(history: History) -> None:
 
         return told
 
-    heard: set[bytes] = set()
-
-    def waking(start_jobs: AsyncCall) -> AsyncCall:
-        @wraps(start_jobs)
-        async def told(worker: Worker, jobs: list[bytes]) -> Any:
-            for job in [each for each in jobs if each not in heard]:
-                heard.add(job)
-                history.tell("woke", id=job.decode().partition(":")[0], pid=os.getpid())
-            return await start_jobs(worker, jobs)
+    def waking(run_job: AsyncCall) -> AsyncCall:
+        @wraps(run_job)
+        async def told(worker: Worker, job_id: str, *args: Any) -> Any:
+            history.tell("woke", id=job_id.partition(":")[0], pid=os.getpid())
+            return await run_job(worker, job_id, *args)
 
         return told
 
-    _replace(Worker, "start_jobs", waking)
+    _replace(Worker, "run_job", waking)
     for name in ("take_event", "take_delivery", "take_after"):
         _replace(Ledger, name, taking)
     for name in ("finish", "hand_back", "plan"):

@@ -22,8 +22,8 @@ from tests.faults.posts import Nursery, Post
 from tests.faults.valkey import Valkey
 
 WORKERS = 2
-#: Records standing in line, or webhooks nobody has taken, above which nothing new is announced.
-IN_LINE = 100
+#: Records that wait for somebody to work on them, or webhooks nobody has taken, above which nothing new is announced.
+WAITING = 40
 
 ROUTES = """\
 version: 1
@@ -56,7 +56,7 @@ ACTOR = "name: leaver\nscript: {duration: 0}\n"
 
 
 class Rig:
-    """What a phase plays with. `backlog`: records that are open; `in_line`: those that stand in line, as last seen.
+    """What a phase plays with. `backlog`: records that are open; `waiting`: those that nobody works on, as last seen.
     `link`: how our processes reach Valkey, if not straight."""
 
     def __init__(
@@ -69,11 +69,11 @@ class Rig:
         self.platform = Platform(http, _url(ports["emulator"]), self.secrets["APIFY_TOKEN"], self.history)
         door = Door(_url(ports["receiver"]) + "/webhooks/apify", self.secrets["HOOK_SECRET"])
         self.announcer = Announcer(http, door, self.history, random.Random(seed + 1))
-        self.stream = Stream(self.platform, self.announcer, random.Random(seed + 2), lambda: self.in_line, IN_LINE)
+        self.stream = Stream(self.platform, self.announcer, random.Random(seed + 2), lambda: self.waiting, WAITING)
         self.decks = {part: Deck(folder / "fired", self.random) for part in ("receiver", "worker")}
         self.nursery = nursery
         self.link: str | None = None
-        self.backlog = self.in_line = 0
+        self.backlog = self.waiting = 0
         self.far_side = self._post("far-side", "far-side", str(ports["far"]), str(seed))
         data = ("--data", str(folder / "platform"), "--actors", str(folder / "actors"))
         token = ("--token", self.secrets["APIFY_TOKEN"])
@@ -192,7 +192,7 @@ def _url(port: int) -> str:
 
 
 async def _watch(here: Rig) -> None:
-    """Twice a second: how much is open and stands in line, and which circuits are open. Every other time: the most
+    """Twice a second: how much is open, how much waits, and which circuits are open. Every other time: the most
     memory each process held."""
     turn = 0
     async with Redis.from_url(here.valkey.url, socket_timeout=1) as redis:
@@ -202,7 +202,9 @@ async def _watch(here: Rig) -> None:
                 lines = await redis.smembers("rr:lines")
                 if circuits := await redis.smembers("rr:open"):
                     here.history.tell("open", circuits=sorted(name.decode() for name in circuits))
-                here.in_line = sum([int(await redis.zcard(b"rr:line:" + line)) for line in lines])
+                here.waiting = int(await redis.zcard("rr:queue")) + sum(
+                    [int(await redis.zcard(b"rr:line:" + line)) for line in lines]
+                )
             if turn % 2 == 0:
                 for each in here.ours:
                     if kb := peak_memory(each.pid):

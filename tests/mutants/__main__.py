@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tests.mutants import ROOT, Mutant, mutants
 
 #: Seconds one test may take, and all of one mutant; a mutant that makes them hang is seen as well.
-PATIENCE, MOST_SECONDS = 30, 300
+PATIENCE, MOST_SECONDS = 30, 60
 #: What pytest says when tests ran and failed. Whatever else it says, they did not run: nobody has seen anything.
 RED = 1
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".*_cache", ".hypothesis")

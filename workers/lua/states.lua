@@ -7,12 +7,12 @@ local function owns(id, token)
     return redis.call('GET', ns .. ':lease:' .. id) == token
 end
 
--- Nobody else gets the lease or the place before this has passed, and only after it the sweeper looks again.
+-- Nobody else gets the lease before this has passed, and only after it the sweeper looks again. The place lapses sooner:
+-- a lease is renewed after a third of its life, and the places of the dead are lost to the living.
 local function hold(kind, id, lane, now, lease_ms)
-    local till = whole(now + lease_ms + 5 * SECOND)
     redis.call('PEXPIRE', ns .. ':lease:' .. id, lease_ms)
-    redis.call('ZADD', ns .. ':lane:' .. lane, till, kind .. ':' .. id)
-    redis.call('ZADD', ns .. ':due', till, kind .. ':' .. id)
+    redis.call('ZADD', ns .. ':lane:' .. lane, whole(now + lease_ms / 2), kind .. ':' .. id)
+    redis.call('ZADD', ns .. ':due', whole(now + lease_ms + 5 * SECOND), kind .. ':' .. id)
 end
 
 -- Set the fields ARGV[from], ARGV[from + 1] … of a record.

@@ -18,7 +18,7 @@ for i = 1, #overdue, 2 do
         -- and is woken anew after 7 s already, should that one die, too.
         local at = leave_line(kind, id) or since
         if state == WORKING[kind] then redis.call('HSET', record_of(kind, id), 'missed', -2) end
-        local readable = pcall(dispatch, kind, id, now, nil, state == WORKING[kind] and 0 or at)
+        local readable = pcall(dispatch, kind, id, now, nil, state == WORKING[kind] and FIRST or at)
         -- One record that nobody can read must not keep the others from their turn.
         if not readable then redis.call('ZADD', ns .. ':due', whole(now + HOUR), member) end
         swept = swept + 1

@@ -188,6 +188,20 @@ async def test_who_was_woken_is_woken_again_before_its_place_is_anybodys(narrow:
     assert {member: due[member] for member in lapses} == {member: about(30) for member in lapses}
 
 
+async def test_what_somebody_died_on_goes_first_in_the_queue_and_its_place_is_free_before(narrow: Books) -> None:
+    crowd = lives(3)
+    await narrow.plan(*crowd)
+    lease = await took(narrow, crowd[0])
+    left = await narrow.redis.zscore(narrow.keys.lane(LANE), f"dl:{crowd[0].id}")
+    assert left is not None
+    assert left - await narrow.now() == pytest.approx(15_000, abs=1000)
+    await narrow.expire(lease)
+    await narrow.redis.zadd(narrow.keys.lane(LANE), {f"dl:{crowd[0].id}": 1})
+    await narrow.overdue("dl", crowd[0].id)
+    await narrow.ledger.sweep(10)
+    assert (await woken(narrow))[0] == crowd[0].id
+
+
 async def test_what_somebody_died_on_is_woken_anew_soon(books: Books) -> None:
     (one,) = lives(1)
     await books.plan(one)
