@@ -65,14 +65,21 @@ async def play(rig: Rig, rate: float, each: int) -> None:
         while cuts.left and time.monotonic() < began + LONGEST * each:
             rig.say(f"  cut {sum(cuts.done.values())} times, left: {', '.join(cuts.left)}")
             await rig.trouble("500", 0.2, 8.0)  # so that leases are handed back, too,
-            await rig.platform.fault(LATE % 20)  # and renewed, by runs that come whatever stands in line
-            for _ in range(6):
-                rig.announcer.announce(await rig.stream.ripe())
+            if "renew" in cuts.left:
+                await _last_long(rig)
             await asyncio.sleep(10)
     finally:
+        await rig.platform.mend()
         await rig.all_anew()
         server.close()
     rig.history.tell("seen", kinds=dict(proxy.seen))
+
+
+async def _last_long(rig: Rig) -> None:
+    """Deliveries that have to renew their lease, announced whatever waits already."""
+    await rig.platform.fault(LATE % 18)
+    for _ in range(6):
+        rig.announcer.announce(await rig.stream.ripe())
 
 
 def _scripts() -> dict[str, str]:

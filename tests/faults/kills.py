@@ -59,6 +59,7 @@ async def play(rig: Rig, numbers: Numbers) -> None:
             await asyncio.sleep(max(0.0, began + at - asyncio.get_running_loop().time()))
             group.create_task(fault())
     await _played_out(rig)
+    await rig.platform.mend()
     for deck in rig.decks.values():
         deck.clear()
 

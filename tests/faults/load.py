@@ -57,7 +57,13 @@ class Platform:
         return Finished(run["id"], count, time.monotonic())
 
     async def fault(self, text: str) -> None:
+        """Plan trouble; YAML as `docs/reference/emulator-faults.md` has it."""
         await self._post("/emulator/faults", text.encode())
+
+    async def mend(self) -> None:
+        """What was planned and has not happened will not happen."""
+        async with self.http.delete(self.url + "/emulator/faults", headers=self.headers) as answer:
+            answer.raise_for_status()
 
     async def _post(self, path: str, body: bytes) -> Any:
         headers = {**self.headers, "Content-Type": "application/json"}

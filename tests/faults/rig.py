@@ -23,7 +23,7 @@ from tests.faults.valkey import Valkey
 
 WORKERS = 2
 #: Records that wait for somebody to work on them, or webhooks nobody has taken, above which nothing new is announced.
-WAITING = 40
+WAITING = 80
 
 ROUTES = """\
 version: 1
