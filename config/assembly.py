@@ -11,7 +11,7 @@ from config import plugins
 from config.checking import Checker
 from config.contracts.delivery import Send
 from config.contracts.errors import ConfigInvalid
-from config.contracts.sink import SinkModule
+from config.contracts.sink import SinkModule, writes_whole
 from config.contracts.source import Source
 from config.document import KeyPath
 from config.nearest import guess
@@ -189,7 +189,7 @@ class Assembly:
             self.warn_of_secrets(own, path)
         if shape is None or module is None or own is None or read is None:
             return None
-        per = getattr(own, "per", None)
+        per = None if writes_whole(module, own) else getattr(own, "per", None)
         send = self.send(shape, module, read, path, prefer_run=prefer_run or per == "run")
         if send is None:
             return None
@@ -197,9 +197,9 @@ class Assembly:
         if send == "items":
             self.path_names_dataset(read, own, path)
             self.path_names_no_record(own, path)
-        batch, retry = pace([shape, around, self.paces[shape.sink], self.defaults])
+        batch, retry, bad_items = pace([shape, around, self.paces[shape.sink], self.defaults])
         when = shape.when.when() if shape.when else None
-        return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own)
+        return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own, bad_items)
 
     def module_of(self, sink: Any, path: KeyPath) -> SinkModule | None:
         defined = self.check.block(("sinks",))

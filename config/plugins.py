@@ -15,6 +15,8 @@ from config.nearest import guess
 
 SINKS = "runrelay.sinks"
 SOURCES = "runrelay.sources"
+#: Other names of our types.
+SYNONYMS = {"s3": "object_store", "gcs": "object_store", "azure": "object_store", "mariadb": "mysql"}
 _PARTS = {SINKS: ("Config", "Target", "TAKES", "connect"), SOURCES: ("Config", "connect")}
 
 
@@ -36,6 +38,7 @@ def load(package: str, type: str, group: str) -> ModuleType:
 
     Raises PluginMissing.
     """
+    type = SYNONYMS.get(type, type) if group == SINKS else type
     module = _import(_target(package, type, group), type, ours=_is_ours(package, type))
     lacking = [part for part in _PARTS[group] if not hasattr(module, part)]
     if lacking:

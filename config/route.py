@@ -1,6 +1,7 @@
 """What runrelay.yaml says, once it has been read and found right. Plain values, no I/O."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -33,6 +34,11 @@ class Retry:
 
     for_seconds: float = 75 * 3600.0
     backoff: tuple[float, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+
+
+#: What becomes of an item that the far side cannot take: `reject` keeps it with its reason and goes on, while there
+#: are few; `fail` ends the delivery.
+BadItems = Literal["reject", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class Target:
     batch: BatchSize
     retry: Retry
     options: BaseModel
+    bad_items: BadItems = "reject"
 
 
 @dataclass(frozen=True, slots=True)

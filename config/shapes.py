@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from config.contracts.alert import ALERT_KINDS, AlertKind
 from config.contracts.source import Leftover
-from config.route import BatchSize, Read, Retry, When
+from config.route import BadItems, BatchSize, Read, Retry, When
 from config.units import Duration, PerTime, Rate, Size
 
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9_-]{0,63}"
@@ -50,6 +50,7 @@ class PaceShape(Shape):
 
     retry: RetryShape = Field(RetryShape(), examples=["retry: {for: 75h}"])
     batch: BatchShape = Field(BatchShape(), examples=["batch: {items: 1000, bytes: 4MiB}"])
+    bad_items: BadItems | None = Field(None, examples=["bad_items: fail"])
 
 
 class DefaultsShape(PaceShape):
@@ -176,8 +177,8 @@ class FileShape(Shape):
     alerts: Block = Field({}, examples=["alerts: {to: [{sink: oncall}]}"])
 
 
-def pace(nearest_first: list[PaceShape]) -> tuple[BatchSize, Retry]:
-    """Batch and retry after each key was taken from the nearest shape that says it."""
+def pace(nearest_first: list[PaceShape]) -> tuple[BatchSize, Retry, BadItems]:
+    """Batch, retry and `bad_items` after each key was taken from the nearest shape that says it."""
 
     def said(part: str, key: str) -> Any:
         found = (getattr(getattr(shape, part), key) for shape in nearest_first)
@@ -188,4 +189,5 @@ def pace(nearest_first: list[PaceShape]) -> tuple[BatchSize, Retry]:
     return (
         BatchSize(**{key: value for key, value in batch.items() if value is not None}),
         Retry(**{key: value for key, value in retry.items() if value is not None}),
+        next((shape.bad_items for shape in nearest_first if shape.bad_items), "reject"),
     )

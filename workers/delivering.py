@@ -15,6 +15,7 @@ from config.contracts.errors import ConfigInvalid, NotFound, NotYet, Permanent, 
 from config.contracts.old_runs import backfilled
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
+from config.contracts.sink import writes_whole
 from config.contracts.source import Settle, Source
 from config.route import Retry, Route, SinkSpec, Target
 from workers.ledger.holding import holding
@@ -120,7 +121,7 @@ class Turn:
                     target=target,
                     sink=sink,
                     scope=_scope(source, run, self.record),
-                    rows={} if spec.module.WHOLE else rows,
+                    rows={} if writes_whole(spec.module, target.options) else rows,
                     progress=self.progress,
                     budget=runtime.budget,
                     unsure=self.record.broken_off,

@@ -10,20 +10,23 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 - `ALERTS`, only if it can carry alerts: True. It then gets each as one document, `application/json`, of the stream
   `alert`, with the options of `Target` and a run without content (see `config.contracts.alert`);
 - `NAMES`, only if it uses names of a run without being told to by an option: which, out of `actor task schedule build`;
+- `ABOUT`, for those of ours: what the reference says besides the options (see `About`);
 - `connect(config, around)`: an async context manager that yields the sink.
 
-Three options mean the same in every sink that has them, and are checked when the file is loaded: `source` of `Config`
-names a source of the file; `per` of `Target` (`item`, `batch`, `run`) is what it works by, `run` gets it the run;
-`input` of `Target` may hold templates that know `items` and `batch`.
+Some options mean the same in every sink that has them. These are checked when the file is loaded: `source` of `Config`
+names a source of the file; `per` of `Target` (`item`, `batch`, `run`) is what it works by, and `run` gets it the run
+and no items, unless it writes whole objects; `input` of `Target` may hold templates that know `items` and `batch`.
+A property `whole` of `Target` stands in for `WHOLE`, where it depends on the options.
 
-One sink serves many deliveries at the same time; one writer serves one stream of one delivery.
+One sink serves many deliveries, at the same time and one after the other: it is kept connected as long as it is used,
+and connected anew after an error that was its own. One writer serves one stream of one delivery.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -31,6 +34,11 @@ from config.contracts.delivery import Delivery
 from config.contracts.document import Document
 from config.contracts.run import Run
 from config.contracts.source import Api, Source
+from config.units import PerTime
+
+
+async def _at_once(sink: str, rate: PerTime) -> None:
+    """No pace but one's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,13 @@ class Surroundings:
         spool: a folder for parts that are not finished; the same one in every worker that shares it.
         source: the source of a name and its API; raises Transient (config_gone) if the file has none of that name.
         public_url: where platforms reach our receiver; empty if nobody said.
+        pace: await it before each request of the sink of that name: all workers together then stay below the rate.
     """
 
     spool: Path
     source: Callable[[str], tuple[Source, Api]]
     public_url: str = ""
+    pace: Callable[[str, PerTime], Awaitable[None]] = _at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,10 @@ class Writer(Protocol):
 
 
 class Sink(Protocol):
-    """Somewhere results go."""
+    """Somewhere results go.
+
+    It may have `async def check(self, options: BaseModel) -> None` (see `Checked`).
+    """
 
     def open(self, shipment: Shipment, position: dict[str, Any] | None, /) -> AbstractAsyncContextManager[Writer]:
         """Begin or go on. `position` is the last one the ledger kept, None at the start.
@@ -162,6 +175,38 @@ class Sink(Protocol):
         Leaving the context without `publish` keeps what is needed to go on.
         """
         ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A sink that can be tried before anything is sent, by `runrelay check --connect`."""
+
+    async def check(self, options: BaseModel, /) -> None:
+        """Reach the far side and see whether a delivery with these options could be written there. Leaves nothing
+        behind, and makes nothing that a delivery would make by itself.
+
+        Raises what the delivery would raise, Transient, Unauthorized or Permanent: its detail says the cure.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the reference says of a sink, besides its docstring and its options.
+
+    Attributes:
+        promise: `exactly once`, or `at least once, with a stable id` and what it depends on; one line.
+        tested: what it was run against in our tests, with versions; and what it was not.
+        example: lines of runrelay.yaml: a `sinks:` block and a target under `to:`.
+        extra: the name in `pip install 'runrelay[…]'`; empty if it needs nothing more.
+        synonyms: other names of the type.
+    """
+
+    promise: str
+    tested: str
+    example: str
+    extra: str = ""
+    synonyms: tuple[str, ...] = ()
 
 
 class SinkModule(Protocol):
@@ -173,3 +218,8 @@ class SinkModule(Protocol):
     WHOLE: bool
 
     def connect(self, config: Any, around: Surroundings, /) -> AbstractAsyncContextManager[Sink]: ...
+
+
+def writes_whole(module: SinkModule, options: BaseModel) -> bool:
+    """Whether a delivery with these options is one object that is written whole, also at a later finish of its run."""
+    return bool(getattr(options, "whole", getattr(module, "WHOLE", False)))

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from config import plugins
 from tests.config.loading import HEAD, SINKS, SOURCES, told
 
 TO = "    to: [{sink: rows}]\n"
 ROUTES = "routes:\n  - name: all\n"
 ROUTE = ROUTES + TO
 
-KNOWN_IN_ROUTE = "known are after, batch, final, name, read, retry, to, when"
+#: It grows with every sink; that the message has all of them is what counts.
+TYPES = ", ".join(plugins.known("workers.sinks", plugins.SINKS))
+KNOWN_IN_ROUTE = "known are after, bad_items, batch, final, name, read, retry, to, when"
 KNOWN_IN_FILE = "known are alerts, defaults, routes, sinks, sources, unmatched, version"
 NAME = "is no name: a name begins with a letter and has at most 64 letters, digits, `_` and `-`"
 DURATION = "not a duration: write a number and a unit (ms, s, m, h, d), such as 10m"
@@ -69,14 +72,14 @@ AFTER_HEAD = {
         ROUTES + "    to: [{sink: out, pth: x}]\n",
         [
             "9:22: routes[0].to[0].pth: there is no key `pth` here: did you mean `path`? "
-            "known are batch, depth, name, path, retry, send, sink, when"
+            "known are bad_items, batch, depth, name, path, retry, send, sink, when"
         ],
     ),
     "common key of a target misspelled": (
         ROUTES + "    to: [{sink: rows, snd: items}]\n",
         [
             "9:23: routes[0].to[0].snd: there is no key `snd` here: did you mean `send`? "
-            "known are batch, name, retry, send, sink, text, when"
+            "known are bad_items, batch, name, retry, send, sink, text, when"
         ],
     ),
     "sink that is not defined": (
@@ -255,7 +258,7 @@ AFTER_HEAD = {
     ),
     "unmatched with conditions": (
         "unmatched: {when: {}, to: [{sink: notes}]}\n" + ROUTE,
-        ["7:13: unmatched.when: there is no key `when` here: known are batch, retry, to"],
+        ["7:13: unmatched.when: there is no key `when` here: known are bad_items, batch, retry, to"],
     ),
     "unset variables, each once": (
         ROUTES + '    to: [{sink: out, path: "${ONE}/${TWO}/${ONE}"}]\n',
@@ -380,17 +383,11 @@ WHOLE = {
     ),
     "type of a sink missing": (
         "version: 1\n" + SOURCES + "sinks: {rows: {}}\n" + ROUTE,
-        [
-            "3:9: sinks.rows: without a `type:` the name is the type; "
-            "there is no type `rows`: known are actor, file, http, sqlite, stdout"
-        ],
+        [f"3:9: sinks.rows: without a `type:` the name is the type; there is no type `rows`: known are {TYPES}"],
     ),
     "type of a sink misspelled": (
         "version: 1\n" + SOURCES + "sinks: {rows: {type: fiel, base: x}}\n" + ROUTE,
-        [
-            "3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? "
-            "known are actor, file, http, sqlite, stdout"
-        ],
+        [f"3:22: sinks.rows.type: there is no type `fiel`: did you mean `file`? known are {TYPES}"],
     ),
     "options of a sink": (
         "version: 1\n" + SOURCES + f"sinks:\n  rows:\n    {SHELF}\n    timeout: 1h\n    chunk: 5\n    kind: stel\n"
@@ -401,8 +398,8 @@ WHOLE = {
             "8:11: sinks.rows.kind: must be `steel` or `wood`, not `stel`; did you mean `steel`?",
             "9:13: sinks.rows.colour: no shelf is ${COLOUR}",
             "10:11: sinks.rows.link: must be a valid URL, relative URL without a base",
-            "11:5: sinks.rows.bse: there is no key `bse` here: did you mean `base`? known are base, batch, chunk,"
-            " colour, kind, link, password, retry, timeout, type",
+            "11:5: sinks.rows.bse: there is no key `bse` here: did you mean `base`? known are bad_items, base, batch,"
+            " chunk, colour, kind, link, password, retry, timeout, type",
         ],
     ),
     "mistakes everywhere, in file order": (

@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.workers.sinks.contract")
+pytest.register_assert_rewrite("workers.testing.contract")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.sinks.contract import Connect
 from tests.workers.sinks.folder import Folder, opened
+from workers.testing.contract import Connect
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from config.contracts.sink import Sink
-from tests.workers.sinks.shipments import around
 from workers.sinks import sqlite
+from workers.testing.shipments import around
 
 
 class Database:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from config.contracts.document import Document
 from config.contracts.sink import Shipment, Sink
-from tests.workers.sinks.shipments import around, shipment
 from workers.routing.expressions import Template
 from workers.sinks import file
+from workers.testing.shipments import around, shipment
 
 
 class Folder:

@@ -10,10 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.workers.sinks.contract import THREE
 from tests.workers.sinks.database import into, opened
-from tests.workers.sinks.shipments import batches, shipment
 from workers.sinks._sqlite_table import Table
+from workers.testing.contract import THREE
+from workers.testing.shipments import batches, shipment
 
 
 def die(*_: object) -> None:

@@ -10,9 +10,9 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.workers.sinks.contract import THREE
-from tests.workers.sinks.shipments import around, batches, shipment
 from workers.sinks import file
+from workers.testing.contract import THREE
+from workers.testing.shipments import around, batches, shipment
 
 
 async def die(base: Path) -> None:

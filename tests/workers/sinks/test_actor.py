@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from config.contracts.errors import NotYet, Permanent, Transient, Unauthorized
 from config.contracts.sink import Surroundings, Taken
 from emulator.scenarios import Answer, Fault
-from tests.workers.sinks.contract import Connect, FarSide, SinkContract, send
-from tests.workers.sinks.shipments import batches, document, shipment
 from tests.workers.sinks.started import SECRET, Platform, platform
 from workers.sinks import actor
+from workers.testing.contract import Connect, FarSide, SinkContract, send
+from workers.testing.shipments import batches, document, shipment
 
 URL = "https://hooks.example.com"
 PER_BATCH = actor.Target.model_validate({"actor": "local/detail", "input": {"n": "{{ items }}"}})

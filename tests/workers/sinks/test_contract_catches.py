@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from config.contracts.document import Document
 from config.contracts.sink import Batch, Shipment, Sink, Taken, Writer
-from tests.workers.sinks.contract import Connect, FarSide, SinkContract
 from tests.workers.sinks.far_server import far_server
-from tests.workers.sinks.shipments import around
 from workers.sinks import http
+from workers.testing.contract import Connect, FarSide, SinkContract
+from workers.testing.shipments import around
 
 
 class Shelf:

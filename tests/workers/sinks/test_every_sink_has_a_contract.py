@@ -5,7 +5,7 @@ from types import ModuleType
 
 import tests.workers.sinks
 import workers.sinks
-from tests.workers.sinks.contract import SinkContract
+from workers.testing.contract import SinkContract
 
 
 def sink_modules() -> set[str]:

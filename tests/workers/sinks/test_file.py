@@ -20,11 +20,11 @@ from structlog.testing import capture_logs
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Taken
-from tests.workers.sinks.contract import ALL, PNG, THREE, Connect, SinkContract, send, stored
 from tests.workers.sinks.folder import Folder, at, part_of
-from tests.workers.sinks.shipments import around, batches, shipment
 from workers.sinks import file
 from workers.staging import disk_verdict
+from workers.testing.contract import ALL, PNG, THREE, Connect, SinkContract, send, stored
+from workers.testing.shipments import around, batches, shipment
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,10 +3,10 @@ import pytest
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import Taken
-from tests.workers.sinks.contract import THREE, Connect, send
 from tests.workers.sinks.folder import Folder, at, keep, part_of, records, sha
-from tests.workers.sinks.shipments import batches, document, shipment
 from workers.sinks import file
+from workers.testing.contract import THREE, Connect, send
+from workers.testing.shipments import batches, document, shipment
 
 
 class TestPaths:

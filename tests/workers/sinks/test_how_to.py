@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.workers.sinks.contract import Connect, FarSide, SinkContract
-from tests.workers.sinks.shipments import around
+from workers.testing.contract import Connect, FarSide, SinkContract
+from workers.testing.shipments import around
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-sink.md"
 

@@ -21,10 +21,10 @@ from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Sink, Taken
-from tests.workers.sinks.contract import ALL, PNG, THREE, Connect, SinkContract, send
 from tests.workers.sinks.far_server import FarServer, answers, far_server
-from tests.workers.sinks.shipments import around, batches, document, shipment
 from workers.sinks import http
+from workers.testing.contract import ALL, PNG, THREE, Connect, SinkContract, send
+from workers.testing.shipments import around, batches, document, shipment
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 

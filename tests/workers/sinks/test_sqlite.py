@@ -17,13 +17,14 @@ from structlog.testing import capture_logs
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Rejected, Shipment, Taken
-from tests.workers.sinks.contract import ALL, THREE, Connect, SinkContract, flat, send, stored, tagged
 from tests.workers.sinks.database import Database, into, opened
-from tests.workers.sinks.shipments import batches, document, shipment
 from workers.routing.clean import clean
 from workers.rows import STAMPS
 from workers.sinks import _sqlite_table, sqlite
 from workers.sinks.sqlite import verdict
+from workers.testing.contract import ALL, THREE, Connect, SinkContract, flat, send, stored, tagged
+from workers.testing.killed import KilledContract
+from workers.testing.shipments import batches, document, shipment
 
 ROOT = Path(__file__).parents[3]
 LATER = "2026-03-02T10:00:00.000Z"
@@ -47,9 +48,13 @@ async def fill(connect: Connect, shipped: Shipment, *items: bytes) -> list[Taken
     return taken
 
 
-class TestSqlite(SinkContract):
+class TestSqlite(SinkContract, KilledContract):
     module = sqlite
     options = WHOLE
+
+    @pytest.fixture
+    def settings(self, far_side: Database) -> dict[str, Any]:
+        return {"path": str(far_side.path)}
 
     async def test_takes_documents_as_they_are(self, connect: Connect, far_side: Database) -> None:  # type: ignore[override]  # a narrower far side
         """It takes none."""

@@ -12,9 +12,9 @@ from config.contracts.document import Document
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Sink
-from tests.workers.sinks.contract import ALL, PNG, Connect, FarSide, SinkContract, send
-from tests.workers.sinks.shipments import around, batches, document
 from workers.sinks import stdout
+from workers.testing.contract import ALL, PNG, Connect, FarSide, SinkContract, send
+from workers.testing.shipments import around, batches, document
 
 
 class Terminal:

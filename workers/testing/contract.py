@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from config.contracts.sink import Batch, Shipment, Sink, Taken
-from tests.workers.sinks.shipments import batches, document, shipment
+from workers.testing.shipments import batches, document, shipment
 
 Connect = Callable[[], AbstractAsyncContextManager[Sink]]
 
