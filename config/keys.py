@@ -40,6 +40,8 @@ class Keys:
     | `<ns>:alarmed` | string | a worker has its turn at alerts, with a time to live |
     | `<ns>:missed` | hash | source → how many runs were found that no webhook announced |
     | `<ns>:misread` | zset | why a worker cannot use the routes file as it is now, by the ms this counts as mended at |
+    | `<ns>:pace:<sink>` | string | ms of the next request to a sink with a `rate`, with a time to live |
+    | `<ns>:bad:<id>` | hash | `<stream>:<row>` → why an item of a delivery was rejected, and its beginning; 90 days |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
 
@@ -132,6 +134,9 @@ class Keys:
 
     def run(self, source: str, run_id: str) -> str:
         return f"{self.namespace}:run:{source}:{run_id}"
+
+    def rejects(self, delivery_id: str) -> str:
+        return f"{self.namespace}:bad:{delivery_id}"
 
     def since(self, source: str) -> str:
         return f"{self.namespace}:since:{source}"

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -111,7 +109,7 @@ class Turn:
         route, target, spec = await self._restore()
         self.retry = target.retry
         rows = await self._rows()
-        async with _connected(spec, runtime) as sink:
+        async with runtime.connections.use(spec, runtime.surroundings) as sink:
             await ship(
                 Work(
                     source=source,
@@ -247,12 +245,6 @@ class Turn:
             seconds=round(seconds, 3),
             **self.facts,
         )
-
-
-@asynccontextmanager
-async def _connected(spec: SinkSpec, runtime: Runtime) -> AsyncIterator[Any]:
-    async with spec.module.connect(spec.config, runtime.surroundings) as sink:
-        yield sink
 
 
 def _graced(error: WorkError, attempt: int) -> WorkError:

@@ -5,8 +5,8 @@ checkpointed, in this order, so that a kill between any two of them repeats one 
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from config.contracts.document import Document
@@ -22,6 +22,7 @@ from workers.fetch.reader import DatasetReader
 from workers.fetch.requests import RequestReader
 from workers.ledger.lives import Range
 from workers.progress import Progress
+from workers.rejecting import Reject, judge, with_items
 from workers.routing.clean import clean
 
 _LOST = Permanent(
@@ -81,7 +82,9 @@ async def _ship_stream(work: Work, stream: str) -> None:
             await progress.restart(mismatch)
             raise Transient(mismatch.reason, mismatch.detail) from mismatch
         await progress.confirm()
-        await progress.end(await writer.publish())
+        published = await writer.publish()
+        judge(work.target.bad_items, published.rejected, progress.receipt.rejected, progress.receipt.read)
+        await progress.end(published)
 
 
 async def _write(work: Work, stream: str, writer: Writer) -> int:
@@ -113,11 +116,24 @@ async def _write_items(work: Work, alias: str, writer: Writer) -> int:
 
 
 async def _write_batch(work: Work, batch: Batch, writer: Writer) -> None:
-    kept, filtered = batch, 0
+    kept, done, end = replace(batch, index=work.progress.at.batch), batch.offset, batch.offset + batch.count
     if work.route.read.clean:
-        kept, filtered = await asyncio.to_thread(clean, batch)
-    taken = await writer.items(kept) if kept.count else _still(work.progress)
-    await work.progress.advance(taken, read=batch.count, filtered=filtered)
+        kept, _ = await asyncio.to_thread(clean, kept)
+    while done < end:
+        taken = await writer.items(kept) if kept.count else _still(work.progress)
+        offered = kept.count - taken.left
+        rest = kept.after(offered) if taken.left else kept
+        upto = rest.offset if taken.left else end
+        await _advance(work, taken, with_items(taken.rejected, kept), read=upto - done, filtered=upto - done - offered)
+        kept, done = rest, upto
+
+
+async def _advance(
+    work: Work, taken: Taken, rejects: Sequence[Reject], *, read: int, filtered: int = 0, after: str | None = None
+) -> None:
+    row = work.progress.receipt
+    judge(work.target.bad_items, taken.rejected, row.rejected, row.read + read)
+    await work.progress.advance(taken, read=read, filtered=filtered, after=after, rejects=rejects)
 
 
 async def _write_requests(work: Work, writer: Writer) -> int:
@@ -125,7 +141,8 @@ async def _write_requests(work: Work, writer: Writer) -> int:
     reader = RequestReader(work.source, work.api, work.run, work.target.batch, work.budget)
     at = progress.at
     async for batch, after in reader.batches(at.after, at.offset, at.batch):
-        await progress.advance(await writer.items(batch), read=batch.count, after=after)
+        taken = await writer.items(batch)
+        await _advance(work, taken, with_items(taken.rejected, batch), read=batch.count, after=after)
     return await reader.count()
 
 
@@ -133,7 +150,8 @@ async def _write_records(work: Work, writer: Writer) -> int:
     progress = work.progress
     async for key in keys(work.source, work.api, work.run, progress.at.after):
         if wanted(work.source, work.route.read.records or ("*",), key):
-            await progress.advance(await _copy_record(work, key, writer), read=1, after=key.key)
+            taken = await _copy_record(work, key, writer)
+            await _advance(work, taken, _named(taken, key.key), read=1, after=key.key)
         else:
             await progress.advance(_still(progress), read=1, filtered=1, after=key.key)
     return await counted_keys(work.source, work.api, work.run)
@@ -150,7 +168,7 @@ async def _copy_record(work: Work, key: Key, writer: Writer) -> Taken:
 async def _write_document(work: Work, stream: str, writer: Writer) -> int:
     if work.progress.at.batch == 0:
         taken = await writer.document(await _single(work, stream))
-        await work.progress.advance(taken, read=1)
+        await _advance(work, taken, _named(taken, stream), read=1)
     return 1
 
 
@@ -158,6 +176,10 @@ async def _single(work: Work, stream: str) -> Document:
     if stream == "run":
         return run_document(work.run)
     return log_document(await work.source.log_tail(work.api, work.run.id, work.route.read.log_tail or 1000))
+
+
+def _named(taken: Taken, name: str) -> list[Reject]:
+    return [Reject(one.offset, one.why, name) for one in taken.rejected]
 
 
 def _still(progress: Progress) -> Taken:

@@ -12,6 +12,7 @@ from config.contracts.reasons import Reason
 from config.contracts.sink import Rejected, Taken
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import Lease
+from workers.rejecting import Reject
 
 #: Where slots are scarce a slice ends after this many checkpoints, so that many small deliveries are not kept waiting
 #: by a large one.
@@ -94,11 +95,23 @@ class Progress:
         """The platform's counts have settled: from now on the end is fixed."""
         await self._save(end=end, expected=expected, waits=0, unsettled=0.0, timeouts=0)
 
-    async def advance(self, taken: Taken, *, read: int, filtered: int = 0, after: str | None = None) -> None:
-        """The far side has it. Raises SliceOver when the turn is over, LeaseLost when somebody else goes on."""
+    async def advance(
+        self,
+        taken: Taken,
+        *,
+        read: int,
+        filtered: int = 0,
+        after: str | None = None,
+        rejects: Sequence[Reject] = (),
+    ) -> None:
+        """The far side has it, but for the rejects.
+
+        Raises SliceOver when the turn is over, LeaseLost when somebody else goes on.
+        """
         self._count(taken, read=read, filtered=filtered)
         self._tell(taken.rejected)
         await self._save(
+            rejects,
             offset=self.at.offset + read,
             batch=self.at.batch + 1,
             after=after,
@@ -117,6 +130,8 @@ class Progress:
         """The stream is visible at the far side; the next one starts afresh. After the last one nothing is left to do
         but to finish, which is remembered in one step with it: who dies before it publishes once more."""
         self._count(published)
+        self._tell(published.rejected)
+        rejects = [Reject(one.offset, one.why, "") for one in published.rejected]
         self._move(
             stream=self.at.stream + 1,
             offset=0,
@@ -127,8 +142,8 @@ class Progress:
             position=None,
             restarts=0,
         )
-        if self.at.stream < len(self.delivery.streams):
-            await self._save()
+        if rejects or self.at.stream < len(self.delivery.streams):
+            await self._save(rejects)
 
     def close(self, expected: int) -> None:
         """Judge the row. Raises Permanent (count_mismatch) if it does not balance: then nothing is published."""
@@ -167,8 +182,10 @@ class Progress:
     def _move(self, **changes: object) -> None:
         self.at = msgspec.structs.replace(self.at, **changes)
 
-    async def _save(self, **changes: object) -> None:
+    async def _save(self, rejects: Sequence[Reject] = (), **changes: object) -> None:
+        stream = self.receipt.stream if rejects else ""
         self._move(**changes)
         asked = self._clock()
-        await self.ledger.checkpoint(self.lease, self.at)
+        kept = {f"{stream}:{one.row}": msgspec.json.encode(one) for one in rejects}
+        await self.ledger.checkpoint(self.lease, self.at, kept)
         self.durable, self._confirmed = self.at, asked

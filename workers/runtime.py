@@ -11,8 +11,10 @@ from config.contracts.source import Api, Source
 from config.routes import RestoredRoute, RouteTable
 from config.settings import Settings
 from workers.company import Company
+from workers.connections import Connections
 from workers.fetch.budget import Budget
 from workers.ledger.ledger import Ledger
+from workers.ledger.pacing import Pacing
 from workers.names import Names
 
 #: Routes that are kept as they were restored.
@@ -27,6 +29,7 @@ class Runtime:
         apis: by name of the source.
         budget: what all readers of the process share.
         company: what has its turn now.
+        connections: sinks that are connected.
         stopping: set once the process has been told to stop; slices end at their next checkpoint.
     """
 
@@ -37,6 +40,7 @@ class Runtime:
     names: Names = field(default_factory=Names)
     budget: Budget = field(default_factory=Budget)
     company: Company = field(default_factory=Company)
+    connections: Connections = field(default_factory=Connections)
     stopping: bool = False
     random: Random = field(default_factory=Random)
     _restored_with: RouteTable | None = None
@@ -55,7 +59,7 @@ class Runtime:
     @property
     def surroundings(self) -> Surroundings:
         """What every sink is lent."""
-        return Surroundings(self.settings.spool_dir, self.source, self.settings.public_url)
+        return Surroundings(self.settings.spool_dir, self.source, self.settings.public_url, Pacing(self.ledger).pace)
 
     async def restored(self, sha: str) -> RestoredRoute:
         """The route and sinks that a delivery was planned with, with today's secrets.

@@ -146,7 +146,11 @@ async def _runtime(settings: Settings, table: RouteTable) -> AsyncIterator[tuple
         async with open_session() as session:
             ask = partial(HttpApi, session)
             apis = {name: ask(source.manners) for name, source in table.sources.items()}
-            yield Runtime(settings=settings, table=table, ledger=Ledger(pool, keys), apis=apis), pool, ask
+            runtime = Runtime(settings=settings, table=table, ledger=Ledger(pool, keys), apis=apis)
+            try:
+                yield runtime, pool, ask
+            finally:
+                await runtime.connections.close()
     finally:
         await pool.aclose()
 

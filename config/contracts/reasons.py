@@ -36,6 +36,8 @@ class Reason(StrEnum):
     SOURCE_REFUSED = "source_refused"
     #: the run is known but its data is gone (retention, or deleted by hand)
     DATA_EXPIRED = "data_expired"
+    #: the sink's `rate` allows no more for now
+    PACED = "paced"
     #: one step took longer than a worker may hold its slot
     TOO_SLOW = "too_slow"
     #: stored rows changed between two reads

@@ -107,6 +107,13 @@ class Batch:
         """The JSON text of each item."""
         return self.lines.split(b"\n")[:-1]
 
+    def after(self, done: int) -> "Batch":
+        """What follows its first `done` items, as a batch of its own."""
+        numbers, items = self.numbers[done:], self.items()[done:]
+        lines = b"".join(item + b"\n" for item in items)
+        kept = None if self.kept is None else tuple(numbers)
+        return Batch(self.index + 1, numbers[0] if items else self.offset, lines, len(items), kept)
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -125,7 +132,9 @@ class Taken:
         out: rows, requests or objects written there.
         bytes: bytes written there.
         position: what the sink needs to go on from here in another process; JSON types only.
-        rejected: items it could not take.
+        rejected: items it could not take; of those that are found when all is published, `rows` is taken back.
+        left: how many items at the batch's end it has not looked at: they come again, as a batch of their own. For a
+            sink that needs long for a batch and whose ids do not depend on where batches are cut.
     """
 
     rows: int
@@ -133,6 +142,7 @@ class Taken:
     bytes: int
     position: dict[str, Any] | None = None
     rejected: tuple[Rejected, ...] = field(default=())
+    left: int = 0
 
 
 class Writer(Protocol):

@@ -144,7 +144,7 @@ class Alarms:
     async def _ship(self, target: AlertTarget, alert: Alert) -> None:
         spec = self._table.sinks[target.sink]
         async with (
-            spec.module.connect(spec.config, self._runtime.surroundings) as sink,
+            self._runtime.connections.use(spec, self._runtime.surroundings) as sink,
             sink.open(_shipment(target, alert), None) as writer,
         ):
             await writer.document(_document(alert))

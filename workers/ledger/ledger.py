@@ -2,7 +2,7 @@
 step that changes two things is one Lua script (`workers/lua`)."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -32,7 +32,7 @@ from workers.ledger.records import (
 
 #: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
 LEASE_MS = 30_000
-_SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep")
+_SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep", "pace")
 #: What people do to records that have ended: see `workers.ledger.letters`.
 _BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry")
 
@@ -98,9 +98,15 @@ class Ledger:
     async def renew(self, lease: Lease) -> None:
         await self._owned("renew", lease.kind, lease.id, lease.token, self.lease_ms)
 
-    async def checkpoint(self, lease: Lease, checkpoint: Checkpoint) -> None:
-        """After this returns, a killed delivery goes on from here."""
-        await self._owned("checkpoint", lease.id, lease.token, msgspec.json.encode(checkpoint))
+    async def checkpoint(
+        self, lease: Lease, checkpoint: Checkpoint, rejects: Mapping[str, bytes] | None = None
+    ) -> None:
+        """After this returns, a killed delivery goes on from here.
+
+        rejects: `<stream>:<row>` → what is kept of each item that was left out since the last one, for 90 days.
+        """
+        written = msgspec.json.encode(checkpoint)
+        await self._owned("checkpoint", lease.id, lease.token, written, *_flat(rejects or {}))
 
     async def hand_back(
         self,
@@ -187,6 +193,11 @@ class Ledger:
 
     # reading
 
+    async def rejects(self, delivery_id: str) -> dict[str, bytes]:
+        """`<stream>:<row>` → what is kept of each item of a delivery that was left out."""
+        held = await _hash(self.redis, self.keys.rejects(delivery_id))
+        return {name.decode(): kept for name, kept in held.items()}
+
     async def event(self, event_id: str) -> EventRecord | None:
         fields = await _hash(self.redis, self.keys.record("ev", event_id))
         return event_record(event_id, fields) if fields else None
@@ -269,5 +280,5 @@ async def _members(redis: Redis, key: str) -> set[bytes]:
     return await cast("Awaitable[set[bytes]]", redis.smembers(key))
 
 
-def _flat(fields: dict[str, Any]) -> list[Any]:
+def _flat(fields: Mapping[str, Any]) -> list[Any]:
     return [part for pair in fields.items() for part in pair]
