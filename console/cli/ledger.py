@@ -18,6 +18,7 @@ from console.ledger_search import Found, find
 from console.moments import iso, when_of
 from console.opening import nearby, open_ledger, open_settings
 from console.receipts import receipt_table, row_of
+from console.rejects import lines_of, rejects_of
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
 from workers.ledger.waiting import Wait, waits
@@ -74,16 +75,21 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell everything known of one event, delivery or run, receipts included."""
-    found, waiting = ask_ledger(config, lambda ledger: _found(ledger, id))
+    found, waiting, rejects = ask_ledger(config, lambda ledger: _found(ledger, id))
     out = Output(json)
     for event in found.events:
         waits = wait_facts(waiting.get(event.id))
         out.fact(**event_facts(event), deliveries=list(event.deliveries), waits=waits)
     for one in found.deliveries:
-        out.fact(**delivery_facts(one), waits=wait_facts(waiting.get(one.delivery.id)))
+        left_out = {"rejects": rejects[one.delivery.id]} if one.delivery.id in rejects else {}
+        out.fact(**delivery_facts(one), **left_out, waits=wait_facts(waiting.get(one.delivery.id)))
     for after in found.afters:
         out.fact(after=after.after.id, source=after.after.source, run_id=after.after.run_id, **after_facts(after))
     _tell(out, found, waiting)
+    for delivery, kept in rejects.items():
+        out.tell(f"rejected of {delivery[:SHORT]}")
+        for line in lines_of(kept):
+            out.tell(f"  {plain(line, 300).plain}")
 
 
 def event_facts(event: EventRecord) -> dict[str, Any]:
@@ -188,9 +194,10 @@ async def _newest_deliveries(ledger: Ledger, most: int) -> tuple[list[DeliveryRe
     return found, await _waiting(ledger, [], found)
 
 
-async def _found(ledger: Ledger, id: str) -> tuple[Found, Waiting]:
+async def _found(ledger: Ledger, id: str) -> tuple[Found, Waiting, dict[str, list[dict[str, Any]]]]:
     found = await find(ledger, id)
-    return found, await _waiting(ledger, found.events, found.deliveries)
+    waiting = await _waiting(ledger, found.events, found.deliveries)
+    return found, waiting, await rejects_of(ledger, found.deliveries)
 
 
 async def _waiting(ledger: Ledger, events: Sequence[EventRecord], deliveries: Sequence[DeliveryRecord]) -> Waiting:

@@ -24,6 +24,8 @@ store, dataset = os.environ["ACTOR_DEFAULT_KEY_VALUE_STORE_ID"], os.environ["ACT
 given = json.loads(get(f"/v2/key-value-stores/{store}/records/INPUT") or b"null") or {}
 have = json.loads(get(f"/v2/datasets/{dataset}"))["data"]["itemCount"]
 print("pushing", given)
+if "rows" in given:
+    call("POST", f"/v2/datasets/{dataset}/items", json.dumps(given["rows"]).encode())
 for start in range(have, have + given.get("items", 0), 500):
     end = min(start + 500, have + given["items"])
     rows = [given.get("row") or {"n": n, "text": "x" * given.get("size", 10)} for n in range(start, end)]

@@ -6,6 +6,7 @@ killed (SIGKILL) right before that checkpoint of a delivery to the sink, when th
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from functools import partial
 
 import workers.worker
@@ -20,12 +21,14 @@ lease, *death = sys.argv[1:]
 class DoomedLedger(Ledger):
     left = int(death[1]) if death else 0
 
-    async def checkpoint(self, lease: Lease, checkpoint: Checkpoint) -> None:
+    async def checkpoint(
+        self, lease: Lease, checkpoint: Checkpoint, rejects: Mapping[str, bytes] | None = None
+    ) -> None:
         if death and checkpoint.receipts[-1].sink == death[0]:
             self.left -= 1
             if not self.left:
                 os.kill(os.getpid(), signal.SIGKILL)
-        await super().checkpoint(lease, checkpoint)
+        await super().checkpoint(lease, checkpoint, rejects)
 
 
 vars(workers.worker)["Ledger"] = partial(DoomedLedger, lease_ms=int(lease))

@@ -1,0 +1,62 @@
+"""A sink that is hard to please: the file sink, but it takes no more than three items at a time, and refuses some."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from config.contracts.document import Document
+from config.contracts.sink import Batch, Rejected, Shipment, Surroundings, Taken, Writer
+from workers.sinks import file
+
+TAKES, WHOLE = frozenset({"items"}), False
+MOST = 3
+
+
+class Config(file.Config, frozen=True):
+    """`refuses`: rows that are refused, by number."""
+
+    refuses: frozenset[int] = frozenset()
+
+
+class Target(file.Target, frozen=True):
+    """As that of the file sink."""
+
+
+@asynccontextmanager
+async def connect(config: Config, around: Surroundings) -> AsyncIterator["PickySink"]:
+    plain = file.Config(base=config.base)
+    async with file.connect(plain, around) as sink:
+        yield PickySink(sink, config.refuses)
+
+
+class PickySink:
+    def __init__(self, sink: Any, refuses: frozenset[int]) -> None:
+        self.sink, self.refuses = sink, refuses
+
+    @asynccontextmanager
+    async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
+        async with self.sink.open(shipment, position) as writer:
+            yield PickyWriter(writer, self.refuses)
+
+
+class PickyWriter:
+    def __init__(self, writer: Writer, refuses: frozenset[int]) -> None:
+        self.writer, self.refuses = writer, refuses
+
+    @property
+    def position(self) -> dict[str, Any] | None:
+        return self.writer.position
+
+    async def items(self, batch: Batch) -> Taken:
+        rows = list(zip(batch.numbers, batch.items(), strict=True))[:MOST]
+        good = b"".join(item + b"\n" for number, item in rows if number not in self.refuses)
+        bad = tuple(Rejected(number, "it is not to my taste") for number, _ in rows if number in self.refuses)
+        taken = await self.writer.items(Batch(batch.index, batch.offset, good, good.count(b"\n")))
+        return replace(taken, rejected=bad, left=batch.count - len(rows))
+
+    async def document(self, document: Document) -> Taken:
+        raise TypeError("it takes items only")
+
+    async def publish(self) -> Taken:
+        return await self.writer.publish()
