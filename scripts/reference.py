@@ -1,7 +1,7 @@
 """Writes the reference pages that come from the models: `python scripts/reference.py`. A test compares them."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from config.settings import Settings  # noqa: E402  # found through the line above
 from console.cli.main import app  # noqa: E402  # the same
+from console.sink_pages import Option, Page, pages  # noqa: E402  # the same
 
 ENVIRONMENT = ROOT / "docs/reference/environment.md"
 _HEAD = """\
@@ -112,6 +113,58 @@ def _written(default: object) -> str:
     return f"`{default}`" if str(default) else "empty"
 
 
+SINKS = ROOT / "docs/reference/sinks.md"
+_SINKS_HEAD = """\
+# Sinks
+
+Where results can go: `type:` under `sinks:`. Every sink also takes `retry`, `batch` and `bad_items`, and every target
+`name`, `when`, `send`, `retry`, `batch` and `bad_items`: see [runrelay.yaml](configuration.md). `runrelay sinks TYPE`
+shows the same in a terminal; `scripts/reference.py` writes this page from the sinks themselves.
+
+*Exactly once*: whatever is tried again, and whichever process dies, the far side ends as if nothing had happened.
+*At least once*: what is tried again may arrive again, with the same id, so that the far side can drop it.
+
+| type | promise | takes |
+|---|---|---|
+"""
+
+
+def sinks() -> str:
+    """docs/reference/sinks.md."""
+    found = pages()
+    return _SINKS_HEAD + "".join(map(_sink_row, found)) + "".join(map(_sink, found))
+
+
+def _sink_row(page: Page) -> str:
+    names = [page.type, *(page.about.synonyms if page.about else ())]
+    linked = " ".join(f"[`{name}`](#{page.type})" for name in names)
+    takes = ", ".join((*page.takes, *(("alerts",) if page.alerts else ())))
+    return f"| {linked} | {_plain(page.about.promise) if page.about else ''} | {takes} |\n"
+
+
+def _sink(page: Page) -> str:
+    about = page.about
+    extra = f"\n\nInstall: `pip install 'runrelay[{about.extra}]'`" if about and about.extra else ""
+    tested = f"\n\nTested against: {about.tested}." if about else ""
+    example = f"\n```yaml\n{about.example.strip()}\n```\n" if about else ""
+    options = _sink_options("of the sink", page.config) + _sink_options("of a target", page.target)
+    return f"\n## `{page.type}`\n\n{page.text}{extra}{tested}\n{options}{example}"
+
+
+def _sink_options(whose: str, options: Sequence[Option]) -> str:
+    if not options:
+        return ""
+    rows = "".join(
+        f"| `{one.name}` | {one.kind} | {_option_default(one)} | {_plain(one.description)} |\n" for one in options
+    )
+    return f"\n| option {whose} | | default | |\n|---|---|---|---|\n{rows}"
+
+
+def _option_default(one: Option) -> str:
+    return "required" if one.default is None else f"`{_plain(one.default)}`" if one.default else ""
+
+
 if __name__ == "__main__":
     ENVIRONMENT.write_text(environment())
     COMMANDS.write_text(command_line())
+    SINKS.write_text(sinks())

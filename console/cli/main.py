@@ -30,6 +30,7 @@ from console.cli import (
     reconciling,
     replaying,
     serving,
+    sinks,
     status,
     up,
     webhooks,
@@ -79,6 +80,7 @@ for group in (
     replaying,
     backfilling,
     reconciling,
+    sinks,
 ):
     group.add_to(app)
 

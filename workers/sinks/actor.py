@@ -26,7 +26,7 @@ from config.contracts.document import Document
 from config.contracts.errors import NotFound, NotYet, Permanent, Transient
 from config.contracts.event import digest
 from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
 from config.contracts.source import Api
 from config.sources.apify import ApifySource
 from config.sources.apify.paths import TASK, program_path
@@ -39,6 +39,18 @@ from workers.routing.values import Value
 
 TAKES = frozenset({"items", "run"})
 WHOLE = False
+ABOUT = About(
+    promise="exactly once: the platform is asked for the start before it is repeated, with `max_chain` as the limit",
+    tested="the emulator, with every answer lost in turn; the official client reads the same runs",
+    example="""
+sinks:
+  next: {type: actor, source: apify, max_chain: 3}
+routes:
+  - name: search-then-detail
+    when: {actor: acme/search, status: SUCCEEDED}
+    to: [{sink: next, actor: acme/detail, per: batch, batch: {items: 500}, input: {startUrls: "{{ items }}"}}]
+""",
+)
 #: The webhook of a run may know how many starts led to it.
 NAMES = ("event",)
 

@@ -16,11 +16,22 @@ from pydantic import BaseModel, Field
 from config.contracts.document import Document
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
 ALERTS = True
+ABOUT = About(
+    promise="at least once: what is tried again is shown again",
+    tested="pipes and terminals",
+    example="""
+sinks:
+  screen: {type: stdout, prefix: "> "}
+routes:
+  - name: all
+    to: [{sink: screen}]
+""",
+)
 
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript", "image/svg+xml")
 

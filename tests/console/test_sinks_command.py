@@ -1,0 +1,122 @@
+"""`runrelay sinks`, and the reference page made of the same."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, Field, SecretStr
+
+from config import plugins
+from config.routes import load
+from config.units import Duration, PerTime, Rate, Size
+from console.cli.main import main
+from console.sink_pages import Option, Page, _options, page, pages
+from scripts.reference import SINKS, sinks
+
+SOURCES = 'sources: {apify: {token: "t-0123456789", webhook: {secrets: ["s-0123456789-0123456789-0123456789"]}}}\n'
+
+
+class Storm(BaseModel):
+    for_: Duration = Field(300.0, alias="for", description="How long.")
+
+
+class Everything(BaseModel):
+    url: SecretStr = Field(description="Where\n to.")
+    base: Path | None = Field(None, description="A folder.")
+    mode: Literal["append", "upsert"] = Field("append", description="How.")
+    wait: Annotated[Duration, Field(gt=0)] = Field(90.0, description="So long.")
+    most: Size = Field(16 * 1024**2, description="So much.")
+    pace: Rate = Field(PerTime(5, 1.0), description="So often.")
+    seldom: Rate | None = Field(None, description="So seldom.")
+    key: tuple[str, ...] = Field((), description="Which.")
+    more: dict[str, int] = Field({}, description="More.")
+    sure: bool = Field(True, description="Whether.")
+    collect: Storm = Storm()
+
+
+def test_options_are_told_as_somebody_would_write_them() -> None:
+    assert list(_options(Everything)) == [
+        Option("url", "secret", None, "Where to."),
+        Option("base", "path", "", "A folder."),
+        Option("mode", "`append` · `upsert`", "append", "How."),
+        Option("wait", "duration", "90s", "So long."),
+        Option("most", "size", "16MiB", "So much."),
+        Option("pace", "rate", "5/s", "So often."),
+        Option("seldom", "rate", "", "So seldom."),
+        Option("key", "list of text", "", "Which."),
+        Option("more", "mapping to number", "", "More."),
+        Option("sure", "yes or no", "true", "Whether."),
+        Option("collect.for", "duration", "5m", "How long."),
+    ]
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.type)
+def test_every_sink_says_what_people_need_to_know(one: Page) -> None:
+    assert one.about is not None
+    assert one.about.promise.startswith(("exactly once", "at least once"))
+    assert one.about.tested
+    assert one.summary
+    assert not [option.name for option in (*one.config, *one.target) if not option.description]
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.type)
+def test_every_example_is_a_file_that_loads(one: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert one.about is not None
+    path = tmp_path / "runrelay.yaml"
+    path.write_text(f"version: 1\n{SOURCES}{one.about.example}")
+    names = {name: f"a-secret-{name}-0123456789" for name in ("SECRET", "PASSWORD", "KEY", "TOKEN")}
+    urls = {"DATABASE_URL": "postgresql://me:secret@db/x", "URL": "https://example.com/x"}
+    table = load(path, {**names, **urls})
+    used = {spec.type for spec in table.sinks.values()}
+    assert used <= {one.type, *one.about.synonyms}
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.type)
+def test_what_is_to_be_installed_is_an_extra(one: Page) -> None:
+    extras = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert one.about is not None
+    assert not one.about.extra or f"\n{one.about.extra} = [" in extras
+
+
+def test_synonyms_are_those_that_load() -> None:
+    said = {name: one.type for one in pages() if one.about for name in one.about.synonyms}
+    known = {name: type for name, type in plugins.SYNONYMS.items() if type in {one.type for one in pages()}}
+    assert said == known
+
+
+def test_the_list_names_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sinks", "--json"]) == 0
+    told = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert told == plugins.known("workers.sinks", plugins.SINKS)
+    assert main(["sinks"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in told)
+
+
+def test_one_is_told_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sinks", "stdout"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("at least once", "prefix", "Stands in front of every line.", "type: stdout", "records"):
+        assert part in shown
+
+
+def test_an_unknown_one_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sinks", "sqlit"]) == 1
+    assert "did you mean `sqlite`?" in capsys.readouterr().err
+
+
+def test_one_that_lacks_its_package_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacking(package: str, type: str, group: str) -> None:
+        raise plugins.PluginMissing(f"`{type}` needs the package `x`: pip install 'runrelay[{type}]'")
+
+    monkeypatch.setattr(plugins, "load", lacking)
+    assert page("stdout").missing
+    assert main(["sinks", "stdout"]) == 1
+    assert "pip install 'runrelay[stdout]'" in capsys.readouterr().err
+
+
+def test_the_reference_page_is_what_the_sinks_say() -> None:
+    assert SINKS.read_text() == sinks(), "run: python scripts/reference.py"
