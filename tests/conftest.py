@@ -9,6 +9,10 @@ from redis.asyncio import Redis
 from config.settings import Settings, load_settings
 from console.embedded import embedded_valkey
 
+for contract in ("contract", "killed", "servers"):
+    pytest.register_assert_rewrite(f"workers.testing.{contract}")
+pytest_plugins = ["tests.matrix"]
+
 # Properties are about values, not about how busy the machine is.
 hypothesis.settings.register_profile(
     "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
