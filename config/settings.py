@@ -60,7 +60,14 @@ class Settings(BaseSettings):
         le=110,
         description="Seconds a delivery holds its slot before it checkpoints and queues again.",
     )
-    job_timeout: float = Field(120.0, gt=0, description="Seconds after which arq cancels a job; above slice_seconds.")
+    job_timeout: float = Field(
+        120.0, gt=0, description="Seconds after which a step that hangs is cancelled; above slice_seconds."
+    )
+    publish_timeout: float = Field(
+        1800.0,
+        gt=0,
+        description="Seconds that the last step of a delivery may take: converting, uploading or loading all of it.",
+    )
     proxies: str = Field(
         "",
         description="Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For is believed; "
@@ -81,7 +88,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _slices_end_in_time(self) -> Self:
         if self.slice_seconds >= self.job_timeout:
-            raise ValueError("RUNRELAY_SLICE_SECONDS must be less than RUNRELAY_JOB_TIMEOUT: arq ends a job for good")
+            raise ValueError("RUNRELAY_SLICE_SECONDS must be less than RUNRELAY_JOB_TIMEOUT: it ends a turn for good")
         return self
 
     @property

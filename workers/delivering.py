@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -89,17 +90,23 @@ class Turn:
 
     async def _ship_in_time(self) -> None:
         """A single step may outlast the slice, but arq's own limit must not be reached: it counts no attempt."""
-        settings = self.runtime.settings
+        settings, loop = self.runtime.settings, asyncio.get_running_loop()
         most = (settings.slice_seconds + settings.job_timeout) / 2
+
+        def publishing() -> None:
+            nonlocal most
+            most = settings.publish_timeout
+            limit.reschedule(loop.time() + most)
+
         try:
             async with asyncio.timeout(most) as limit:
-                await self._ship()
+                await self._ship(publishing)
         except TimeoutError as exc:
             if not limit.expired():
                 raise
             raise Transient(Reason.TOO_SLOW, f"one step took longer than {most:.0f} s") from exc
 
-    async def _ship(self) -> None:
+    async def _ship(self, publishing: Callable[[], None]) -> None:
         runtime, delivery = self.runtime, self.delivery
         source, api = runtime.source(delivery.source)
         self.settle = source.settle
@@ -123,6 +130,7 @@ class Turn:
                     progress=self.progress,
                     budget=runtime.budget,
                     unsure=self.record.broken_off,
+                    publishing=publishing,
                 )
             )
 

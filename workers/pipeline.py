@@ -5,7 +5,7 @@ checkpointed, in this order, so that a kill between any two of them repeats one 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ class Work:
         scope: the names templates may use.
         rows: stream → the rows to send, where they are not simply all.
         unsure: whether the turn before this one broke off.
+        publishing: says that the last step of a stream begins, which may take longer than others.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Work:
     progress: Progress
     budget: Budget
     unsure: bool = False
+    publishing: Callable[[], None] = lambda: None
 
 
 async def ship(work: Work) -> None:
@@ -82,6 +84,7 @@ async def _ship_stream(work: Work, stream: str) -> None:
             await progress.restart(mismatch)
             raise Transient(mismatch.reason, mismatch.detail) from mismatch
         await progress.confirm()
+        work.publishing()
         published = await writer.publish()
         judge(work.target.bad_items, published.rejected, progress.receipt.rejected, progress.receipt.read)
         await progress.end(published)

@@ -200,7 +200,7 @@ def make_worker(runtime: Runtime, pool: ArqRedis) -> Worker:
         ctx={"runtime": runtime},
         handle_signals=False,
         max_jobs=settings.max_jobs,
-        job_timeout=settings.job_timeout,
+        job_timeout=settings.job_timeout + settings.publish_timeout,
         max_tries=MAX_TRIES,
         keep_result=0,
         poll_delay=POLL_DELAY,

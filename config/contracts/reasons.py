@@ -38,6 +38,10 @@ class Reason(StrEnum):
     DATA_EXPIRED = "data_expired"
     #: the sink's `rate` allows no more for now
     PACED = "paced"
+    #: said together with others of its target, at the end of their `collect.for`
+    COLLECTING = "collecting"
+    #: it broke off while a message was sent, and nobody knows whether it arrived
+    OUTCOME_UNKNOWN = "outcome_unknown"
     #: one step took longer than a worker may hold its slot
     TOO_SLOW = "too_slow"
     #: stored rows changed between two reads

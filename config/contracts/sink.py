@@ -42,6 +42,82 @@ async def _at_once(sink: str, rate: PerTime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """Where messages to somebody are put.
+
+    Attributes:
+        name: of whom they go to; one of a single message has the message's own id in it.
+        window: seconds after a message went out in which others are kept back; 0 keeps back none.
+        most: how many of what goes out together are kept with their text.
+        again: whether messages go out once more if nobody knows how sending them ended.
+    """
+
+    name: str
+    window: float = 0.0
+    most: int = 1
+    again: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Messages that go out as one, now, by whoever was given it.
+
+    Attributes:
+        name: no other bundle's.
+        texts: of the first of them, in the order in which they came.
+        count: how many they are.
+        mine: whether one is that of whoever asked.
+        reached: digests of addresses that have it from an earlier try.
+    """
+
+    name: str
+    texts: tuple[bytes, ...]
+    count: int
+    mine: bool
+    reached: frozenset[str] = frozenset()
+
+
+class Collecting(Protocol):
+    """What all workers together remember of messages: which wait, which are under way, and which went out."""
+
+    async def ask(self, box: Box, id: str, text: bytes, /) -> Bundle | None:
+        """What is to be sent now; it is under way from here on. None: the message `id` went out already.
+
+        Raises NotYet (collecting) while others are under way or the box is shut, and what is then kept goes out later;
+        Permanent (outcome_unknown) if sending broke off and the box sends nothing again.
+        """
+        ...
+
+    async def reached(self, box: Box, bundle: Bundle, address: str, /) -> None:
+        """One of several addresses has it."""
+        ...
+
+    async def sent(self, box: Box, bundle: Bundle, /) -> None:
+        """Everybody has it."""
+        ...
+
+    async def failed(self, box: Box, bundle: Bundle, /) -> None:
+        """It certainly did not arrive everywhere: whoever asks next is given the same bundle."""
+        ...
+
+
+class _Alone:
+    """Each message by itself, and nothing remembered."""
+
+    async def ask(self, box: Box, id: str, text: bytes) -> Bundle | None:
+        return Bundle(id, (text,), 1, mine=True)
+
+    async def reached(self, box: Box, bundle: Bundle, address: str) -> None:
+        pass
+
+    async def sent(self, box: Box, bundle: Bundle) -> None:
+        pass
+
+    async def failed(self, box: Box, bundle: Bundle) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the worker lends a sink.
 
@@ -50,12 +126,14 @@ class Surroundings:
         source: the source of a name and its API; raises Transient (config_gone) if the file has none of that name.
         public_url: where platforms reach our receiver; empty if nobody said.
         pace: await it before each request of the sink of that name: all workers together then stay below the rate.
+        collecting: for messages to people: sent once as far as that can be known, and storms of them as one.
     """
 
     spool: Path
     source: Callable[[str], tuple[Source, Api]]
     public_url: str = ""
     pace: Callable[[str, PerTime], Awaitable[None]] = _at_once
+    collecting: Collecting = field(default_factory=_Alone)
 
 
 @dataclass(frozen=True, slots=True)

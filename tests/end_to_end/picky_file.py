@@ -1,5 +1,6 @@
 """A sink that is hard to please: the file sink, but it takes no more than three items at a time, and refuses some."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,9 +15,10 @@ MOST = 3
 
 
 class Config(file.Config, frozen=True):
-    """`refuses`: rows that are refused, by number."""
+    """`refuses`: rows that are refused, by number. `pause`: seconds that publishing takes."""
 
     refuses: frozenset[int] = frozenset()
+    pause: float = 0.0
 
 
 class Target(file.Target, frozen=True):
@@ -27,22 +29,22 @@ class Target(file.Target, frozen=True):
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["PickySink"]:
     plain = file.Config(base=config.base)
     async with file.connect(plain, around) as sink:
-        yield PickySink(sink, config.refuses)
+        yield PickySink(sink, config)
 
 
 class PickySink:
-    def __init__(self, sink: Any, refuses: frozenset[int]) -> None:
-        self.sink, self.refuses = sink, refuses
+    def __init__(self, sink: Any, config: Config) -> None:
+        self.sink, self.config = sink, config
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
         async with self.sink.open(shipment, position) as writer:
-            yield PickyWriter(writer, self.refuses)
+            yield PickyWriter(writer, self.config)
 
 
 class PickyWriter:
-    def __init__(self, writer: Writer, refuses: frozenset[int]) -> None:
-        self.writer, self.refuses = writer, refuses
+    def __init__(self, writer: Writer, config: Config) -> None:
+        self.writer, self.refuses, self.pause = writer, config.refuses, config.pause
 
     @property
     def position(self) -> dict[str, Any] | None:
@@ -59,4 +61,5 @@ class PickyWriter:
         raise TypeError("it takes items only")
 
     async def publish(self) -> Taken:
+        await asyncio.sleep(self.pause)
         return await self.writer.publish()

@@ -231,3 +231,26 @@ async def test_a_step_that_outlasts_the_job_is_an_attempt(valkey_url: str, tmp_p
         delivery = await eventually(tried)
     assert (delivery.state, delivery.reason) == (DeliveryState.WAITING, "too_slow")
     assert delivery.detail == "one step took longer than 1 s"
+
+
+@pytest.mark.parametrize(("patience", "state", "reason"), [(30.0, "delivered", ""), (2.0, "waiting", "too_slow")])
+async def test_publishing_may_take_longer_than_any_other_step(
+    valkey_url: str, tmp_path: Path, actors: Path, patience: float, state: str, reason: str
+) -> None:
+    short = load_settings(
+        redis_url=valkey_url,
+        spool_dir=tmp_path / "spool",
+        slice_seconds=0.5,
+        job_timeout=1.5,
+        publish_timeout=patience,
+    )
+    routes = FILE.replace("type: file,", "type: tests.end_to_end.picky_file, pause: 3,")
+    async with installation(short, tmp_path, routes, actors) as place:
+        run = await place.start("local~pusher", {"items": 3})
+
+        async def tried() -> DeliveryRecord | None:
+            _, deliveries = await place.ledger.of_run("apify", run["id"])
+            return next((one for one in deliveries if one.state.final or one.attempt), None)
+
+        delivery = await eventually(tried)
+    assert (delivery.state, delivery.reason) == (state, reason)
