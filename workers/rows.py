@@ -58,16 +58,24 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
+#: Name of a table.
+TableName = Annotated[str, AfterValidator(_table)]
+#: Members of an item that tell rows apart; one may stand alone.
+KeyNames = Annotated[tuple[Annotated[str, AfterValidator(_key)], ...], BeforeValidator(_listed)]
+
+
 class TableTarget(BaseModel, extra="forbid", frozen=True):
     """Options of a target that is a table."""
 
-    table: Annotated[str, AfterValidator(_table)] = Field(
+    table: TableName = Field(
         description="The table: a-z, 0-9 and `_`.", examples=["table: products"]
     )
-    mode: Literal["append", "upsert"] = Field(
-        "append", description="`append` adds rows; `upsert` keeps one row for each `key`, that of the newest run."
+    mode: Literal["append", "upsert", "replace_run"] = Field(
+        "append",
+        description="`append` adds rows; `upsert` keeps one row for each `key`, that of the newest run; `replace_run` "
+        "writes all rows of a run anew when it finishes again.",
     )
-    key: Annotated[tuple[Annotated[str, AfterValidator(_key)], ...], BeforeValidator(_listed)] = Field(
+    key: KeyNames = Field(
         (), description="Members of the item that tell rows apart, for `upsert`.", examples=["key: [url]"]
     )
     columns: Literal["evolve", "json", "freeze", "drop_extra"] = Field(
@@ -77,16 +85,35 @@ class TableTarget(BaseModel, extra="forbid", frozen=True):
         "those the table has, others are left out.",
     )
     stamp: bool = Field(True, description="Whether rows get the columns that say where they come from.")
+    order: Literal["finished_at", "none"] = Field(
+        "finished_at",
+        description="Which row stays, in `upsert`: that of the run that finished last, by the column `_finished_at`, or"
+        " with `none` the one that was written last.",
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> "TableTarget":
         if (self.mode == "upsert") != bool(self.key):
             raise ValueError("`mode: upsert` and `key` go together: say both, or neither")
-        if self.mode == "upsert" and not self.stamp:
-            raise ValueError("`mode: upsert` needs the stamp: it tells an older run from a newer one")
+        if self.order == "none" and self.mode != "upsert":
+            raise ValueError("`order` is for `mode: upsert`: the other modes overwrite no row")
+        if self.ordered and not self.stamp:
+            raise ValueError("`mode: upsert` needs the stamp, or `order: none`: it tells an older run from a newer one")
+        if self.whole and not self.stamp:
+            raise ValueError("`mode: replace_run` needs the stamp: it tells the rows of a run")
         if self.columns == "json" and ITEM in self.key:
             raise ValueError("with `columns: json` the column `item` is the whole item and cannot be a key")
         return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether a delivery is all rows of its run, also at a later finish."""
+        return self.mode == "replace_run"
+
+    @property
+    def ordered(self) -> bool:
+        """Whether a row that is there is compared with one of the same key: the newer run's stays."""
+        return self.mode == "upsert" and self.order == "finished_at"
 
     @property
     def grows(self) -> bool:
