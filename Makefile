@@ -44,7 +44,8 @@ setup: $(VENV)/.runtime ## Install what the demo needs into .venv
 
 setup-dev: $(VENV)/.dev ## Install what the tests need, too
 
-demo: setup ## Run the main job on this machine and show the receipt (ARGS="--json --out DIR")
+# Other sinks need packages and servers that tests need, too.
+demo: $(if $(findstring --sinks,$(ARGS)),setup-dev,setup) ## Run the main job and show the receipt (ARGS="--sinks postgres,duckdb")
 	@$(BIN)/runrelay demo $(ARGS)
 
 test: setup-dev ## Run every test, with coverage (ARGS="-k name" runs some, without)

@@ -3,21 +3,26 @@
 import asyncio
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from console.cli.options import Json, example
-from console.cli.output import Output, report
+from console.cli.output import Output, plain, report
 from console.cli.progress import Progress
 from console.demo.folder import demo_folder
+from console.demo.guests import GUESTS, Found, Guest, chosen, compared, served
 from console.demo.play import Scene, complaints, play
 from console.demo.stage import Stage, stage
 from console.failures import CommandFailed
 from console.receipts import receipt_table, row_of
 from console.signals import run
 
+#: Of a table of rows.
+COLUMNS = 5
 _PARTS = {
     "queue": "a Valkey of its own",
     "emulator": "a local Apify",
@@ -36,34 +41,53 @@ def demo(
     max_modules: Annotated[
         int, typer.Option("--max-modules", min=0, help="Crawl no more than so many modules; 0 means all.")
     ] = 0,
+    sinks: Annotated[
+        str, typer.Option("--sinks", help=f"Also deliver to these, separated by commas: {', '.join(GUESTS)}.")
+    ] = "",
     deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds after which it is given up.")] = 150.0,
     json: Json = False,
 ) -> None:
     """Crawl Python's documentation with a real Actor on a local Apify, and deliver what it found, with a receipt.
 
     Starts a queue server, the emulator, a receiver and a worker, and leaves nothing running. Needs no account and no
-    network. Exits with 0 only if everything arrived and every count agrees.
+    network. With --sinks it also starts the real servers of those, and shows what lies there in the end. Exits with 0
+    only if everything arrived and every count agrees.
     """
-    play = _Demo(Output(json), out, keep, max_modules, deadline)
-    try:
-        run(play.perform())
-    except KeyboardInterrupt:
-        if play.code is None or not keep:
-            raise
+    guests, voice = chosen(sinks), Output(json)
+    for name in (name for name, guest in guests.items() if guest.serve):
+        voice.note(f"{'server':<9} starting one for {name} …")
+    with served(guests) as environment:
+        play = _Demo(voice, out, keep, max_modules, deadline, guests, environment)
+        try:
+            run(play.perform())
+        except KeyboardInterrupt:
+            if play.code is None or not keep:
+                raise
     raise typer.Exit(play.code or 0)
 
 
 class _Demo:
-    def __init__(self, out: Output, folder: Path, keep: bool, max_modules: int, deadline: float) -> None:
+    def __init__(
+        self,
+        out: Output,
+        folder: Path,
+        keep: bool,
+        max_modules: int,
+        deadline: float,
+        guests: Mapping[str, Guest],
+        environment: dict[str, str],
+    ) -> None:
         self.out, self.folder, self.keep = out, folder, keep
         self.max_modules, self.deadline = max_modules, deadline
+        self.guests, self.environment = guests, environment
+        self.found: dict[str, Found] = {}
         self.scene: Scene | None = None
         self.code: int | None = None
 
     async def perform(self) -> None:
         """Sets the exit code as soon as it is known."""
-        with demo_folder(self.folder) as folder:
-            async with stage(folder, self._ready) as on:
+        with demo_folder(self.folder, self.guests) as folder:
+            async with stage(folder, self._ready, self.environment) as on:
                 wrong = await self._play(on)
                 self._end(on, wrong)
                 self.code = 1 if wrong else 0
@@ -86,7 +110,14 @@ class _Demo:
             return [f"not done after {self.deadline:g} s: {self.scene.stuck() if self.scene else 'nothing started'}"]
         except CommandFailed as died:
             return [died.message]
-        return complaints(on, scene)
+        wrong = complaints(on, scene)
+        return wrong or await self._look(on, scene)
+
+    async def _look(self, on: Stage, scene: Scene) -> list[str]:
+        """What the other sinks hold, and what is wrong with that."""
+        for name, guest in self.guests.items():
+            self.found[name] = await guest.look(self.environment, on.folder.path)
+        return compared(self.found, {row.target: row.delivered for row in scene.fate.receipts})
 
     def _watch(self, progress: Progress, scene: Scene) -> None:
         before, self.scene = self.scene, scene
@@ -105,7 +136,8 @@ class _Demo:
             )
         elif not self.out.json:
             self._what_now(on)
-        self.out.fact(receipts=[row_of(row) for row in receipts])
+        lying = {name: {"count": one.count, "where": one.where} for name, one in self.found.items()}
+        self.out.fact(receipts=[row_of(row) for row in receipts], **({"found": lying} if lying else {}))
 
     def _what_now(self, on: Stage) -> None:
         folder = _short(on.folder.path)
@@ -121,6 +153,8 @@ class _Demo:
             f"{_called()} demo --keep": "the same, and it stays up to be looked at",
             f"{_called()} init file": "begin with your own Apify account",
         }
+        for one in self.found.values():
+            self.out.show(_rows(one))
         self.out.tell(f"Everything arrived. In {folder}/:")
         self._pairs(files)
         self.out.tell("\nThree things to try next:")
@@ -139,6 +173,18 @@ class _Demo:
         note(f"  curl {on.urls['receiver']}/readyz")
         note(f"  curl {on.urls['worker']}/metrics")
         await on.crew.together(_forever())
+
+
+def _rows(found: Found) -> Table:
+    """The first rows, as far as they fit; columns that say where a row comes from stand last."""
+    table = Table(title=f"{found.where}: {found.count:,} items, the first of them", title_justify="left")
+    names = list(dict.fromkeys(name for row in found.rows for name in row))
+    shown = sorted(names, key=lambda name: name.startswith("_"))[:COLUMNS]
+    for name in shown:
+        table.add_column(plain(name, 20), no_wrap=True, max_width=24)
+    for row in found.rows:
+        table.add_row(*(plain(row.get(name), 24) for name in shown))
+    return table
 
 
 async def _forever() -> Any:

@@ -1,11 +1,12 @@
 """The folder a demo leaves its results in. A later demo may take it over: it removes what a demo made, nothing else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.demo.guests import Guest, written_into
 from console.failures import CommandFailed
 
 #: Lists the files a demo made, so that the next one knows what is its own.
@@ -41,8 +42,8 @@ class DemoFolder:
 
 
 @contextmanager
-def demo_folder(path: Path) -> Iterator[DemoFolder]:
-    """A folder with nothing in it but the routes file and what is not a demo's.
+def demo_folder(path: Path, guests: Mapping[str, Guest] | None = None) -> Iterator[DemoFolder]:
+    """A folder with nothing in it but the routes file, with the guests in it, and what is not a demo's.
 
     Raises CommandFailed if the path holds anything that no demo made.
     """
@@ -52,7 +53,7 @@ def demo_folder(path: Path) -> Iterator[DemoFolder]:
     kept = _files(path)
     _mark(path, _ALWAYS)
     folder = DemoFolder(path)
-    folder.routes.write_bytes(_ROUTES.read_bytes())
+    folder.routes.write_text(written_into(_ROUTES.read_text(encoding="utf-8"), guests or {}), encoding="utf-8")
     folder.log("").parent.mkdir(exist_ok=True)
     try:
         yield folder

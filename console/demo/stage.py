@@ -51,8 +51,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: DemoFolder, ready: Ready) -> AsyncIterator[Stage]:
-    """Set up, and take down in the opposite order whatever happens. `ready`: told each part and its address."""
+async def stage(folder: DemoFolder, ready: Ready, guests: dict[str, str] | None = None) -> AsyncIterator[Stage]:
+    """Set up, and take down in the opposite order whatever happens. `ready`: told each part and its address.
+
+    guests: what `${…}` of more sinks stand for.
+    """
     told = _made_up()
     logs.add_secret(*told.values())
     async with AsyncExitStack() as stack:
@@ -61,7 +64,7 @@ async def stage(folder: DemoFolder, ready: Ready) -> AsyncIterator[Stage]:
         redis_url = stack.enter_context(embedded_valkey(room / "queue"))
         ready("queue", redis_url)
         crew = await stack.enter_async_context(Crew(_Logs(stack, folder)))
-        env = _environment(told, far, redis_url, room)
+        env = _environment(told, far, redis_url, room) | (guests or {})
         urls = await _started(crew, env, folder, room, ready)
         source = _source(folder, env)
         session = await stack.enter_async_context(open_session())
