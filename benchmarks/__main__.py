@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import accept, dataset, growth, neighbours, runs
+from benchmarks import accept, dataset, growth, neighbours, runs, sinks
 from benchmarks.comparison import Comparison
 from benchmarks.measure import Failed
 
-BENCHES = ("accept", "runs", "dataset", "slow", "growth", "neighbours")
+BENCHES = ("accept", "runs", "dataset", "slow", "growth", "neighbours", "postgres", "parquet", "s3", "sinks")
 
 
 def main() -> int:
@@ -56,6 +56,10 @@ async def measure(asked: argparse.Namespace) -> list[Comparison]:
         "neighbours": lambda: neighbours.compare(asked.repetitions, 20 if asked.quick else 100),
         "dataset": lambda: dataset.compare(asked.repetitions, 20_000 if asked.quick else 200_000),
         "slow": lambda: dataset.compare_slow(asked.repetitions, 20_000 if asked.quick else 100_000),
+        "postgres": lambda: sinks.compare_postgres(asked.repetitions, 5_000 if asked.quick else 50_000),
+        "parquet": lambda: sinks.compare_parquet(asked.repetitions, 5_000 if asked.quick else 50_000),
+        "s3": lambda: sinks.compare_s3(asked.repetitions, 20_000 if asked.quick else 200_000),
+        "sinks": lambda: sinks.compare_memory((20_000, 100_000) if asked.quick else (20_000, 200_000, 1_000_000)),
         "growth": lambda: growth.compare((20_000, 200_000) if asked.quick else (20_000, 200_000, 1_000_000)),
     }
     console = Console(stderr=asked.json)

@@ -11,7 +11,7 @@ from console.embedded import embedded_valkey
 
 for contract in ("contract", "killed", "servers"):
     pytest.register_assert_rewrite(f"workers.testing.{contract}")
-pytest_plugins = ["tests.matrix"]
+pytest_plugins = ["tests.matrix", "tests.servers"]
 
 # Properties are about values, not about how busy the machine is.
 hypothesis.settings.register_profile(

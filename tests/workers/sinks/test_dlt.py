@@ -1,21 +1,25 @@
 """dlt, into a DuckDB file: each load is a process of its own, and takes its seconds."""
 
 import asyncio
+import gzip
 import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import duckdb
 import pytest
 
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Taken
+from console.servers.postgres import PASSWORD, PostgresServer
 from tests.workers.sinks.never import TakesNoDocuments
 from workers.sinks import dlt
 from workers.testing.contract import ALL, Connect, SinkContract, send
+from workers.testing.servers import SECRET
 from workers.testing.shipments import around, batches, shipment
 
 LATER = "2026-03-02T10:00:00.000Z"
@@ -165,3 +169,35 @@ class TestTroubles:
             await load(connect, into(columns="freeze"), b'{"n":1,"more":2}', run="r2")
         assert "more" in raised.value.detail
         assert [row["_run_id"] for row in far_side.rows()] == ["r1"]
+
+
+class TestOtherDestinations:
+    async def test_postgres(self, postgres_server: PostgresServer, tmp_path: Path) -> None:
+        config = dlt.Config(destination="postgres", dataset="by_dlt", credentials=postgres_server.url)
+        target = into(mode="upsert", key=["url"])
+        for _ in range(2):
+            async with dlt.connect(config, around(tmp_path)) as sink:
+                await sink.check(target)
+                await send(sink, shipment(target), batches([b'{"url":"a","price":1.5}', b'{"url":"b","tags":["x"]}']))
+        db = await asyncpg.connect(postgres_server.url)
+        rows = await db.fetch("SELECT url, price, tags FROM by_dlt.results ORDER BY url")
+        await db.close()
+        assert [tuple(row) for row in rows] == [("a", 1.5, None), ("b", None, '["x"]')]
+
+    async def test_a_wrong_password_pauses_the_target(self, postgres_server: PostgresServer, tmp_path: Path) -> None:
+        url = postgres_server.url.replace(PASSWORD, SECRET)
+        config = dlt.Config(destination="postgres", dataset="by_dlt", credentials=url)
+        async with dlt.connect(config, around(tmp_path)) as sink:
+            with pytest.raises(Unauthorized, match="password") as raised:
+                await sink.check(into())
+        assert raised.value.reason is Reason.TOKEN_REFUSED
+        assert SECRET not in raised.value.detail
+
+    async def test_files_which_cannot_be_merged(self, tmp_path: Path) -> None:
+        config = dlt.Config(
+            destination="filesystem", dataset="scrapes", options={"bucket_url": (tmp_path / "lake").as_uri()}
+        )
+        async with dlt.connect(config, around(tmp_path / "spool")) as sink:
+            await send(sink, shipment(into()), batches(ALL))
+        (written,) = (tmp_path / "lake" / "scrapes" / "results").iterdir()
+        assert gzip.decompress(written.read_bytes()).count(b"\n") == len(ALL)
