@@ -271,7 +271,8 @@ def _scope(source: Source, run: Run, record: TakenDelivery) -> dict[str, Any]:
 
 
 def _touched(checkpoint: Checkpoint) -> int:
-    return sum(row.delivered + row.rejected + row.out for row in checkpoint.receipts)
+    """What the far side has had a say in. Rows that are staged are delivered, but not out."""
+    return sum(row.rejected + row.out for row in checkpoint.receipts)
 
 
 def _pack(checkpoint: Checkpoint) -> bytes:

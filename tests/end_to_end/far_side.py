@@ -27,8 +27,8 @@ class FarSide:
 
 
 @asynccontextmanager
-async def far_side(pause: float = 0.0) -> AsyncIterator[FarSide]:
-    """pause: seconds before each answer."""
+async def far_side(pause: float = 0.0, port: int = 0) -> AsyncIterator[FarSide]:
+    """pause: seconds before each answer. port: to come back to the same one."""
     side = FarSide()
 
     async def take(request: web.Request) -> web.Response:
@@ -45,7 +45,7 @@ async def far_side(pause: float = 0.0) -> AsyncIterator[FarSide]:
     app.router.add_post("/", take)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     side.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
     try:
         yield side

@@ -148,7 +148,7 @@ async def test_a_target_that_says_no_ends_in_a_dead_letter(settings: Settings, t
 async def test_long_work_goes_on_in_slices_within_a_short_job_timeout(
     valkey_url: str, tmp_path: Path, actors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.sinks.file._Items.takes_pages", False)
+    monkeypatch.setattr("workers.sinks._file_items.Growing.takes_pages", False)
     short = load_settings(
         redis_url=valkey_url, spool_dir=tmp_path / "spool", slice_seconds=0.2, job_timeout=2, max_jobs=1
     )
@@ -210,7 +210,7 @@ async def test_a_part_file_that_keeps_vanishing_ends_in_a_dead_letter(
     monkeypatch.setattr("workers.progress.CHECKPOINTS", 5)
     routes = FILE + "defaults: {batch: {items: 10}}\n"
     monkeypatch.setattr("workers.staging._holds", lambda fd, mark: False)
-    monkeypatch.setattr("workers.sinks.file._Items.takes_pages", False)
+    monkeypatch.setattr("workers.sinks._file_items.Growing.takes_pages", False)
     one_slot = settings.model_copy(update={"max_jobs": 1})
     async with installation(one_slot, tmp_path, routes, actors) as place:
         run = await place.start("local~pusher", {"items": 200})
