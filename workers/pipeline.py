@@ -144,9 +144,25 @@ async def _write_requests(work: Work, writer: Writer) -> int:
     reader = RequestReader(work.source, work.api, work.run, work.target.batch, work.budget)
     at = progress.at
     async for batch, after in reader.batches(at.after, at.offset, at.batch):
-        taken = await writer.items(batch)
+        taken = await _whole(writer, batch)
         await _advance(work, taken, with_items(taken.rejected, batch), read=batch.count, after=after)
     return await reader.count()
+
+
+async def _whole(writer: Writer, batch: Batch) -> Taken:
+    """All of a batch at once, also by a sink that takes it in parts: a page of requests is known by its end alone."""
+    taken = await writer.items(batch)
+    while taken.left:
+        batch = batch.after(batch.count - taken.left)
+        more = await writer.items(batch)
+        taken = replace(
+            more,
+            rows=taken.rows + more.rows,
+            out=taken.out + more.out,
+            bytes=taken.bytes + more.bytes,
+            rejected=taken.rejected + more.rejected,
+        )
+    return taken
 
 
 async def _write_records(work: Work, writer: Writer) -> int:

@@ -67,9 +67,7 @@ KeyNames = Annotated[tuple[Annotated[str, AfterValidator(_key)], ...], BeforeVal
 class TableTarget(BaseModel, extra="forbid", frozen=True):
     """Options of a target that is a table."""
 
-    table: TableName = Field(
-        description="The table: a-z, 0-9 and `_`.", examples=["table: products"]
-    )
+    table: TableName = Field(description="The table: a-z, 0-9 and `_`.", examples=["table: products"])
     mode: Literal["append", "upsert", "replace_run"] = Field(
         "append",
         description="`append` adds rows; `upsert` keeps one row for each `key`, that of the newest run; `replace_run` "
@@ -155,15 +153,17 @@ def _read_odd(text: str) -> Iterator[tuple[str, bytes]]:
 class Columns:
     """The columns of a table, as far as items may fill them. It grows in memory; making them is the sink's part.
 
+    reserved: names that the database keeps for itself.
+
     Attributes:
         new: columns that have to be made, in order.
     """
 
-    def __init__(self, known: Iterable[str], target: TableTarget) -> None:
+    def __init__(self, known: Iterable[str], target: TableTarget, reserved: Collection[str] = ()) -> None:
         self.target = target
         self.known = set(known)
         self.new: list[str] = []
-        self._taken = {name.casefold() for name in self.known | _OURS}
+        self._taken = {name.casefold() for name in self.known.union(_OURS, reserved)}
 
     def of(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
         """Column → JSON text, for the members of one item. Raises Unfit, for a key that is missing too."""
@@ -176,7 +176,7 @@ class Columns:
             raise Unfit(f"the table has no column for {len(left)} of its members, such as {min(left)[:63]!a}")
         if left and self.target.columns == "evolve":
             self.need(MORE)
-            placed[MORE] = _object((name, written) for name, written in found.items() if name in left)
+            placed[MORE] = joined((name, written) for name, written in found.items() if name in left)
         return placed
 
     def keys_of(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -205,7 +205,8 @@ class Columns:
         return fits and name.casefold() not in self._taken and len(self.known) < MOST_COLUMNS
 
 
-def _object(written: Iterable[tuple[str, bytes]]) -> bytes:
+def joined(written: Iterable[tuple[str, bytes]]) -> bytes:
+    """The JSON object of these members, each a JSON text."""
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in written) + b"}"
 
 

@@ -10,7 +10,7 @@ from config.contracts.document import Document
 from config.contracts.sink import Batch, Rejected, Shipment, Surroundings, Taken, Writer
 from workers.sinks import file
 
-TAKES, WHOLE = frozenset({"items"}), True
+TAKES, WHOLE = frozenset({"items", "requests"}), True
 MOST = 3
 
 

@@ -12,6 +12,7 @@ ROUTES = """\
 sinks:
   disk: {type: file, base: "{folder}/results"}
   crm: {type: http, url: "URL"}
+  slow: {type: tests.end_to_end.picky_file, base: "{folder}/in-parts"}
 routes:
   - name: queue
     when: {}
@@ -19,6 +20,7 @@ routes:
     to:
       - {sink: disk}
       - {sink: crm, batch: {items: 10}}
+      - {sink: slow}
 """
 
 
@@ -33,12 +35,13 @@ async def test_the_requests_of_a_run_arrive_with_a_balanced_receipt(
             await place.api("POST", queue, json=page)
         _, deliveries = await place.finished(run["id"])
 
-    assert [one.state for one in deliveries] == [DeliveryState.DELIVERED] * 2
+    assert [one.state for one in deliveries] == [DeliveryState.DELIVERED] * 3
     rows = [row for one in deliveries for row in one.checkpoint.receipts]
     assert [(row.stream, row.expected, row.read, row.delivered, row.status) for row in rows] == [
         ("requests", 25, 25, 25, "balanced")
-    ] * 2
-    lines = (tmp_path / "results" / f"{run['id']}.requests.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["userData"]["n"] for line in lines) == list(range(25))
+    ] * 3
+    for folder in ("results", "in-parts"):
+        lines = (tmp_path / folder / f"{run['id']}.requests.jsonl").read_text().splitlines()
+        assert sorted(json.loads(line)["userData"]["n"] for line in lines) == list(range(25))
     assert sorted(item["userData"]["n"] for item in side.items) == list(range(25))
     assert len(side.requests) == 3

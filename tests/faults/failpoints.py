@@ -91,7 +91,7 @@ def _wrap_steps(point: Failpoint) -> None:
     from config.queue import RunQueue
     from workers import staging
     from workers.ledger.ledger import Ledger
-    from workers.sinks._sqlite_table import Table
+    from workers.sinks._table import Table
     from workers.sinks.http import HttpSink
 
     def named(run: AsyncCall) -> AsyncCall:
@@ -109,7 +109,7 @@ def _wrap_steps(point: Failpoint) -> None:
     _replace(staging.PartFile, "_write", _blocking(point, "part.write"))
     _replace(staging.PartFile, "_sync", _blocking(point, "part.sync"))
     _replace(Path, "replace", _blocking(point, "part.rename", lambda path: path.name.endswith(".part")))
-    _replace(staging, "_sync_folder", _blocking(point, "part.folder"))
+    _replace(staging, "sync_folder", _blocking(point, "part.folder"))
 
 
 def _watch_leases(history: History) -> None:

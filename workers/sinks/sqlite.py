@@ -5,32 +5,40 @@ texts and null stay what they are, `true` and `false` become 1 and 0, lists and 
 texts that SQLite cannot hold (with `\\u0000`, or half of a surrogate pair), and numbers beyond 64 bits their digits.
 
 A turn begins by taking back what the one before wrote without anybody knowing: rows behind the ledger's place. A replay
-takes back all that its own finish of the run had brought to this target. In the database the table
+takes back all that its own finish of the run had brought to this target, and `mode: replace_run` what any finish of the
+run had. In the database the table
 `_runrelay_checkpoints` says how far each stream got and who writes it; a writer whose place was taken stops.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, Field
 
-from config.contracts.document import Document
-from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
+from config.contracts.sink import About, Shipment, Surroundings, Writer
 from workers.rows import TableTarget
-from workers.sinks._sqlite_table import PATIENCE, Table
-from workers.staging import blocking, disk_verdict
+from workers.sinks._sqlite_table import PATIENCE, SqliteTable
+from workers.sinks._table_writer import TableWriter
 
 TAKES = frozenset({"items", "requests"})
 WHOLE = False
-
-T = TypeVar("T")
+ABOUT = About(
+    promise="exactly once: a batch and the place behind it are one transaction",
+    tested="SQLite 3.40; not on network file systems, where its locks do not hold",
+    example="""
+sinks:
+  books: {type: sqlite, path: results/shop.db}
+routes:
+  - name: products
+    to: [{sink: books, table: products, mode: upsert, key: [url]}]
+""",
+)
 
 
 class Config(BaseModel, extra="forbid", frozen=True):
@@ -47,7 +55,6 @@ class Target(TableTarget, frozen=True):
 @asynccontextmanager
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["SqliteSink"]:
     """`around` is not used: a batch is staged in the database's own log."""
-    await blocking(lambda: config.path.parent.mkdir(parents=True, exist_ok=True))
     yield SqliteSink(config.path.resolve(), fsync=config.fsync)
 
 
@@ -59,64 +66,47 @@ class SqliteSink:
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
-        writer = _SqliteWriter(Table(self.path, shipment, fsync=self.fsync))
+        async with self._writer(shipment.options) as writer:
+            await writer.run(lambda: writer.table.start(shipment, position))
+            yield writer
+
+    async def check(self, options: BaseModel) -> None:
+        async with self._writer(options) as writer:
+            await writer.run(writer.table.check)
+
+    @asynccontextmanager
+    async def _writer(self, options: BaseModel) -> AsyncIterator[TableWriter[sqlite3.Error]]:
+        assert isinstance(options, TableTarget)
+        writer = TableWriter(SqliteTable(self.path, options, fsync=self.fsync), sqlite3.Error, verdict)
         try:
-            await writer.run(lambda: writer.table.start(position))
             yield writer
         finally:
             await asyncio.shield(writer.close())
 
 
-class _SqliteWriter:
-    """One stream. Its connection lives in a thread of its own: it may have to wait for the lock of the file, and a call
-    that is cancelled comes to its end before the next one begins."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-
-    @property
-    def position(self) -> dict[str, Any] | None:
-        return self.table.position
-
-    async def items(self, batch: Batch) -> Taken:
-        return await self.run(lambda: self.table.write(batch))
-
-    async def document(self, document: Document) -> Taken:
-        raise TypeError("a table holds no documents")
-
-    async def publish(self) -> Taken:
-        return await self.run(self.table.end)
-
-    async def run(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self.thread, work)
-        except sqlite3.Error as exc:
-            raise verdict(exc, self.table.path.name) from exc
-        except OSError as exc:
-            raise disk_verdict(exc) from exc
-
-    async def close(self) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(self.thread, self.table.close)
-        finally:
-            self.thread.shutdown(wait=False)
+_ACCESS = "let the worker write the file and its folder"
+_UNSOUND = "move it away, or put a sound database there"
+_BUSY = f"another program has been writing to it for {PATIENCE:.0f} s"
+#: SQLite's primary result codes (sqlite.org/rescode.html): what follows, and the cure. Others pass by themselves:
+#: trouble with the disk, a schema that changed under our hands.
+_VERDICTS: dict[int, tuple[type[WorkError], str]] = {
+    sqlite3.SQLITE_BUSY: (Transient, _BUSY),
+    sqlite3.SQLITE_LOCKED: (Transient, _BUSY),
+    sqlite3.SQLITE_FULL: (Transient, "make room on its disk"),
+    sqlite3.SQLITE_READONLY: (Unauthorized, _ACCESS),
+    sqlite3.SQLITE_PERM: (Unauthorized, _ACCESS),
+    sqlite3.SQLITE_CANTOPEN: (Unauthorized, _ACCESS),
+    sqlite3.SQLITE_AUTH: (Unauthorized, _ACCESS),
+    sqlite3.SQLITE_NOTADB: (Unauthorized, _UNSOUND),
+    sqlite3.SQLITE_CORRUPT: (Unauthorized, _UNSOUND),
+    sqlite3.SQLITE_ERROR: (Forbidden, ""),
+    sqlite3.SQLITE_CONSTRAINT: (Forbidden, ""),
+    sqlite3.SQLITE_TOOBIG: (Permanent, ""),
+}
 
 
 def verdict(exc: sqlite3.Error, file: str) -> WorkError:
-    """What happens next after SQLite said no. Its primary result codes: sqlite.org/rescode.html."""
-    code: int | None = getattr(exc, "sqlite_errorcode", None)
-    said = f"{file}: {exc}"[:300]
-    match None if code is None else code & 0xFF:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            why = f"another program has been writing to it for {PATIENCE:.0f} s"
-            return Transient(Reason.TARGET_UNAVAILABLE, f"{said}: {why}")
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
-            return Unauthorized(Reason.TARGET_REFUSED, f"{said}: let the worker write the file and its folder")
-        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            cure = "put a sound database there or move this file away, then `runrelay dlq retry`"
-            return Permanent(Reason.TARGET_REFUSED, f"{said}: {cure}")
-        case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_TOOBIG:
-            return Permanent(Reason.TARGET_REFUSED, said)
-        case _:  # a full disk, trouble with it, a schema that changed under our hands
-            return Transient(Reason.TARGET_UNAVAILABLE, said)
+    """What happens next after SQLite said no."""
+    kind, cure = _VERDICTS.get(getattr(exc, "sqlite_errorcode", -1) & 0xFF, (Transient, ""))
+    reason = Reason.TARGET_UNAVAILABLE if kind is Transient else Reason.TARGET_REFUSED
+    return kind(reason, ": ".join(filter(None, (f"{file}: {exc}"[:200], cure))))

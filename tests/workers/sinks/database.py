@@ -1,4 +1,4 @@
-"""A SQLite database, looked at without asking the sink; and short ways to use one."""
+"""Databases of one file, looked at without asking the sinks; and short ways to use them."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,13 +6,15 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb as duckdb_client
+
 from config.contracts.sink import Sink
-from workers.sinks import sqlite
+from workers.sinks import duckdb, sqlite
 from workers.testing.shipments import around
 
 
 class Database:
-    """What any reader of the file finds."""
+    """What any reader of a SQLite file finds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,14 +29,15 @@ class Database:
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self.open() as db:
-            return db.execute(statement, values).fetchall()
+            found: list[tuple[Any, ...]] = db.execute(statement, values).fetchall()
+        return found
 
     def change(self, script: str) -> None:
         with self.open() as db:
             db.executescript(script)
 
     @contextmanager
-    def open(self) -> Iterator[sqlite3.Connection]:
+    def open(self) -> Iterator[Any]:
         db = sqlite3.connect(self.path)
         try:
             yield db
@@ -43,9 +46,30 @@ class Database:
             db.close()
 
 
+class Lake(Database):
+    """What a reader of a DuckDB file finds, when no delivery uses it."""
+
+    def change(self, script: str) -> None:
+        with duckdb_client.connect(self.path) as db:
+            db.execute(script)
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        with duckdb_client.connect(self.path, read_only=True) as db:
+            yield db
+
+
 def opened(path: Path) -> AbstractAsyncContextManager[Sink]:
     return sqlite.connect(sqlite.Config(path=path), around(path.parent))
 
 
 def into(table: str = "results", **options: Any) -> sqlite.Target:
     return sqlite.Target.model_validate({"table": table, **options})
+
+
+def lake(path: Path, **config: Any) -> AbstractAsyncContextManager[Sink]:
+    return duckdb.connect(duckdb.Config.model_validate({"path": path, **config}), around(path.parent))
+
+
+def into_lake(table: str = "results", **options: Any) -> duckdb.Target:
+    return duckdb.Target.model_validate({"table": table, **options})

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.workers.sinks.database import into, opened
-from workers.sinks._sqlite_table import Table
+from workers.sinks._table import Table
 from workers.testing.contract import THREE
 from workers.testing.shipments import batches, shipment
 

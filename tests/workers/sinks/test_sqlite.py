@@ -14,13 +14,13 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
+from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import Rejected, Shipment, Taken
 from tests.workers.sinks.database import Database, into, opened
 from workers.routing.clean import clean
 from workers.rows import STAMPS
-from workers.sinks import _sqlite_table, sqlite
+from workers.sinks import _sqlite_table, _table, sqlite
 from workers.sinks.sqlite import verdict
 from workers.testing.contract import ALL, THREE, Connect, SinkContract, flat, send, stored, tagged
 from workers.testing.killed import KilledContract
@@ -102,7 +102,7 @@ class TestTwice:
                 assert writer.position is None
                 for batch in batches(*THREE):
                     await writer.items(batch)
-        assert logs == [{"event": "sqlite.lost", "log_level": "warning", "file": "runs.db", "table": "results"}]
+        assert logs == [{"event": "table.lost", "log_level": "warning", "file": "runs.db", "table": "results"}]
         assert far_side.items("r1") == ALL
 
     async def test_a_writer_whose_place_was_taken_stops(self, connect: Connect, far_side: Database) -> None:
@@ -120,7 +120,7 @@ class TestTwice:
     async def test_cancelled_in_a_transaction_it_ends_it_before_anybody_goes_on(
         self, connect: Connect, far_side: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        writing, go_on, reach = Event(), Event(), _sqlite_table.Table._reach
+        writing, go_on, reach = Event(), Event(), _table.Table._reach
 
         def slow(*given: Any) -> None:
             writing.set()
@@ -129,7 +129,7 @@ class TestTwice:
 
         async with connect() as sink:
             with monkeypatch.context() as patch:
-                patch.setattr(_sqlite_table.Table, "_reach", slow)
+                patch.setattr(_table.Table, "_reach", slow)
                 task = asyncio.create_task(send(sink, shipment(WHOLE), batches(*THREE)))
                 await asyncio.to_thread(writing.wait, 10)
                 task.cancel()
@@ -144,19 +144,19 @@ class TestTwice:
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         writing, go_on, closed = Event(), Event(), Event()
-        write, close = _sqlite_table.Table.write, _sqlite_table.Table.close
+        write, close = _table.Table.write, _sqlite_table.SqliteTable.close
 
         def slow(*given: Any) -> Taken:
             writing.set()
             go_on.wait(10)
             return write(*given)
 
-        def seen(table: _sqlite_table.Table) -> None:
+        def seen(table: _sqlite_table.SqliteTable) -> None:
             close(table)
             closed.set()
 
-        monkeypatch.setattr(_sqlite_table.Table, "write", slow)
-        monkeypatch.setattr(_sqlite_table.Table, "close", seen)
+        monkeypatch.setattr(_table.Table, "write", slow)
+        monkeypatch.setattr(_sqlite_table.SqliteTable, "close", seen)
         async with connect() as sink:
             task = asyncio.create_task(send(sink, shipment(WHOLE), batches(*THREE)))
             await asyncio.to_thread(writing.wait, 10)
@@ -165,18 +165,6 @@ class TestTwice:
                 await asyncio.wait({task}, timeout=0.1)
             go_on.set()
             assert await asyncio.to_thread(closed.wait, 10)
-
-    async def test_without_a_stamp_a_batch_that_was_written_is_not_written_again(
-        self, connect: Connect, far_side: Database
-    ) -> None:
-        plain = into(stamp=False)
-        first, *rest = batches(*THREE)
-        async with connect() as sink:
-            _, position = await send(sink, shipment(plain), [first], publish=False)
-            await send(sink, shipment(plain), rest[:1], position, publish=False)
-            taken, _ = await send(sink, shipment(plain), rest, position)
-        assert far_side.rows("SELECT * FROM results") == [(1,), (2,), (3,), (4,), (5,)]
-        assert [(part.rows, part.out) for part in taken] == [(1, 0), (2, 2), (0, 0)]
 
     async def test_its_memory_is_that_of_one_batch(self, connect: Connect, far_side: Database) -> None:
         items = [b'{"n":%d,"text":"%s"}' % (n, b"x" * 1000) for n in range(1000)]
@@ -312,12 +300,6 @@ class TestUpsert:
         await fill(connect, shipment(self.KEYED, generation=1), b'{"url":"a"}')
         assert far_side.rows("SELECT id, url, seen, note FROM results") == [(1, "a", "now", None)]
 
-    async def test_a_table_with_doubles_says_so(self, connect: Connect, far_side: Database) -> None:
-        await fill(connect, shipment(into()), b'{"url":"a"}', b'{"url":"a"}')
-        with pytest.raises(Permanent) as caught:
-            await fill(connect, shipment(self.KEYED), b'{"url":"a"}')
-        assert caught.value.detail == "results has rows with the same url: remove all but one of each"
-
 
 class TestColumns:
     @pytest.mark.parametrize(
@@ -412,7 +394,7 @@ class TestColumns:
     async def test_a_rule_that_undoes_the_batch_ends_it(self, connect: Connect, far_side: Database) -> None:
         far_side.path.parent.mkdir()
         far_side.change("CREATE TABLE results (n UNIQUE ON CONFLICT ROLLBACK)")
-        with pytest.raises(Permanent, match="UNIQUE constraint failed"):
+        with pytest.raises(Forbidden, match="UNIQUE constraint failed"):
             await fill(connect, shipment(into()), b'{"n":1}', b'{"n":1}', b'{"n":2}')
         assert far_side.rows("SELECT * FROM results") == []
 
@@ -432,7 +414,7 @@ class TestColumns:
             (
                 "CREATE TABLE results (_run_id, _finished_at, _target, _stream, n)",
                 "the table results lacks columns: ALTER TABLE results ADD COLUMN _item; ALTER TABLE results ADD COLUMN "
-                "_delivered_at (those that begin with `_` are left out with `stamp: false`)",
+                "_delivered_at (or leave out those that begin with `_`: `stamp: false`)",
             ),
         ],
     )
@@ -441,7 +423,7 @@ class TestColumns:
     ) -> None:
         far_side.path.parent.mkdir()
         far_side.change(made)
-        with pytest.raises(Permanent) as caught:
+        with pytest.raises(Forbidden) as caught:
             await fill(connect, shipment(into(columns="freeze")), b'{"n":1}')
         assert caught.value.detail == told
 
@@ -462,7 +444,7 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         "options",
-        [{"mode": "upsert"}, {"key": ["a"]}, {"mode": "upsert", "key": ["a"], "stamp": False}, {"mode": "replace_run"}],
+        [{"mode": "upsert"}, {"key": ["a"]}, {"mode": "upsert", "key": ["a"], "stamp": False}, {"order": "none"}],
     )
     def test_options_that_contradict_each_other_are_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
@@ -500,9 +482,9 @@ class TestTrouble:
     async def test_something_else_than_a_database_is_left_alone(self, connect: Connect, far_side: Database) -> None:
         far_side.path.parent.mkdir()
         far_side.path.write_text("dear diary, " * 1000)
-        with pytest.raises(Permanent) as caught:
+        with pytest.raises(Unauthorized) as caught:
             await fill(connect, shipment(WHOLE), *ALL)
-        cure = "put a sound database there or move this file away, then `runrelay dlq retry`"
+        cure = "move it away, or put a sound database there"
         assert caught.value.detail == f"runs.db: file is not a database: {cure}"
         assert far_side.path.read_text().startswith("dear diary")
 
@@ -515,31 +497,33 @@ class TestTrouble:
             "runs.db: unable to open database file: let the worker write the file and its folder",
         )
 
-    async def test_a_view_is_no_table(self, connect: Connect, far_side: Database) -> None:
-        far_side.path.parent.mkdir()
-        far_side.change("CREATE VIEW results AS SELECT 1 AS n")
-        with pytest.raises(Permanent, match="view"):
-            await fill(connect, shipment(into()), b'{"n":1}')
-
     @pytest.mark.parametrize(
-        ("code", "kind"),
+        ("code", "kind", "cure"),
         [
-            (sqlite3.SQLITE_BUSY, Transient),
-            (sqlite3.SQLITE_BUSY_SNAPSHOT, Transient),
-            (sqlite3.SQLITE_LOCKED, Transient),
-            (sqlite3.SQLITE_FULL, Transient),
-            (sqlite3.SQLITE_IOERR_WRITE, Transient),
-            (sqlite3.SQLITE_SCHEMA, Transient),
-            (sqlite3.SQLITE_READONLY_DBMOVED, Unauthorized),
-            (sqlite3.SQLITE_CANTOPEN, Unauthorized),
-            (sqlite3.SQLITE_CORRUPT, Permanent),
-            (sqlite3.SQLITE_ERROR, Permanent),
+            (sqlite3.SQLITE_BUSY, Transient, ": another program has been writing to it for 20 s"),
+            (sqlite3.SQLITE_BUSY_SNAPSHOT, Transient, ": another program has been writing to it for 20 s"),
+            (sqlite3.SQLITE_LOCKED, Transient, ": another program has been writing to it for 20 s"),
+            (sqlite3.SQLITE_FULL, Transient, ": make room on its disk"),
+            (sqlite3.SQLITE_IOERR_WRITE, Transient, ""),
+            (sqlite3.SQLITE_SCHEMA, Transient, ""),
+            (sqlite3.SQLITE_READONLY_DBMOVED, Unauthorized, ": let the worker write the file and its folder"),
+            (sqlite3.SQLITE_CANTOPEN, Unauthorized, ": let the worker write the file and its folder"),
+            (sqlite3.SQLITE_CORRUPT, Unauthorized, ": move it away, or put a sound database there"),
+            (sqlite3.SQLITE_ERROR, Forbidden, ""),
+            (sqlite3.SQLITE_TOOBIG, Permanent, ""),
         ],
     )
-    def test_each_trouble_has_its_verdict(self, code: int, kind: type[WorkError]) -> None:
+    def test_each_trouble_has_its_verdict(self, code: int, kind: type[WorkError], cure: str) -> None:
         error = sqlite3.OperationalError("said")
         error.sqlite_errorcode = code
-        assert type(verdict(error, "runs.db")) is kind
+        found = verdict(error, "runs.db")
+        assert (type(found), found.detail) == (kind, f"runs.db: said{cure}")
+        assert (found.reason is Reason.TARGET_UNAVAILABLE) == (kind is Transient)
+
+    def test_what_it_says_stays_one_short_line(self) -> None:
+        error = sqlite3.OperationalError("x" * 1000)
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        assert len(verdict(error, "runs.db").detail) <= 300
 
 
 def columns(far_side: Database) -> list[str]:
