@@ -164,8 +164,9 @@ class Assembly:
     def speaks_of_no_run(self, options: BaseModel, path: KeyPath) -> None:
         """An alert is a document with a name, and belongs to no run."""
         for key, value in options:
-            if foreign := sorted(getattr(value, "roots", frozenset[str]()) - {"record"}):
-                self.check.say(f"`{foreign[0]}` has no meaning in an alert: it has `record.key`", (*path, key))
+            if foreign := sorted(getattr(value, "roots", frozenset[str]()) - {"record", "alert"}):
+                known = "`alert`" if "alert" in getattr(value, "names", ()) else "`record.key`"
+                self.check.say(f"`{foreign[0]}` has no meaning in an alert: it has {known}", (*path, key))
 
     def targets(self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool) -> tuple[Target, ...]:
         """The targets under `to:`; `read` is None if the route's own mistakes hide what it reads."""
@@ -194,6 +195,7 @@ class Assembly:
         if send is None:
             return None
         self.fits_per(send, per, own, path)
+        self.tells_no_log(send, own, path)
         if send == "items":
             self.path_names_dataset(read, own, path)
             self.path_names_no_record(own, path)
@@ -214,7 +216,8 @@ class Assembly:
         if shape.send:
             self.sendable(shape.send, shape.sink, module, read, (*path, "send"))
             return shape.send
-        if "run" in module.TAKES and (prefer_run or not module.TAKES - {"run"}):
+        others = module.TAKES - ({"run"} if "log" in read.streams else {"run", "log"})
+        if "run" in module.TAKES and (prefer_run or not others):
             return "run"
         both: list[Send] = [stream for stream in read.streams if stream in module.TAKES]
         if len(both) == 1:
@@ -238,9 +241,17 @@ class Assembly:
             self.check.say("`per: run` gets the run and no items: leave out `send`", (*path, "send"))
         if send == "run" and per in {"batch", "item"}:
             self.check.say(f"a run has no {per}: leave out `per`", (*path, "per"))
-        told = {"items", "batch"} & getattr(getattr(options, "input", None), "roots", frozenset[str]())
-        if send == "run" and told:
-            self.check.say(f"`{min(told)}` has no meaning with `send: run`", (*path, "input"))
+        for option in ("input", "body"):
+            told = {"item", "items", "batch"} & getattr(getattr(options, option, None), "roots", frozenset[str]())
+            if send not in {"items", "requests"} and told:
+                self.check.say(f"`{min(told)}` has no meaning with `send: {send}`", (*path, option))
+
+    def tells_no_log(self, send: Send, options: BaseModel, path: KeyPath) -> None:
+        """The end of the log is told by those that are sent it."""
+        for key, value in options:
+            if send != "log" and "log_tail" in getattr(value, "roots", ()):
+                message = f"`log_tail` has no meaning here: add `{_READ_LINES['log']}` to the `read:` of the route"
+                self.check.say(message, (*path, key))
 
     def path_names_dataset(self, read: Read, options: Any, path: KeyPath) -> None:
         template = getattr(options, "path", None)

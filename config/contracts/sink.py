@@ -15,8 +15,8 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 
 Some options mean the same in every sink that has them. These are checked when the file is loaded: `source` of `Config`
 names a source of the file; `per` of `Target` (`item`, `batch`, `run`) is what it works by, and `run` gets it the run
-and no items, unless it writes whole objects; `input` of `Target` may hold templates that know `items` and `batch`.
-A property `whole` of `Target` stands in for `WHOLE`, where it depends on the options.
+and no items, unless it writes whole objects; `input` and `body` of `Target` may hold templates that know `items` and
+`batch`, or `item`. A property `whole` of `Target` stands in for `WHOLE`, where it depends on the options.
 
 One sink serves many deliveries, at the same time and one after the other: it is kept connected as long as it is used,
 and connected anew after an error that was its own. One writer serves one stream of one delivery.
@@ -63,7 +63,7 @@ class Bundle:
     """Messages that go out as one, now, by whoever was given it.
 
     Attributes:
-        name: no other bundle's.
+        name: no other bundle's, and the same on every try.
         texts: of the first of them, in the order in which they came.
         count: how many they are.
         mine: whether one is that of whoever asked.
@@ -84,7 +84,8 @@ class Collecting(Protocol):
         """What is to be sent now; it is under way from here on. None: the message `id` went out already.
 
         Raises NotYet (collecting) while others are under way or the box is shut, and what is then kept goes out later;
-        Permanent (outcome_unknown) if sending broke off and the box sends nothing again.
+        Permanent (outcome_unknown) if sending broke off and the box sends nothing again, (item_refused) if it went with
+        others and was not taken.
         """
         ...
 
@@ -98,6 +99,10 @@ class Collecting(Protocol):
 
     async def failed(self, box: Box, bundle: Bundle, /) -> None:
         """It certainly did not arrive everywhere: whoever asks next is given the same bundle."""
+        ...
+
+    async def refused(self, box: Box, bundle: Bundle, /) -> None:
+        """It is not taken, ever: whoever has a message in it is told so once, and it holds up nobody else."""
         ...
 
 
@@ -114,6 +119,9 @@ class _Alone:
         pass
 
     async def failed(self, box: Box, bundle: Bundle) -> None:
+        pass
+
+    async def refused(self, box: Box, bundle: Bundle) -> None:
         pass
 
 

@@ -5,14 +5,15 @@ no assignments: what is left are names, keys, indexes, comparisons, `if`, and th
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import msgspec
-from jinja2 import ChainableUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import ChainableUndefined, TemplateError, TemplateSyntaxError, nodes, pass_context
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -29,6 +30,8 @@ MOST = 65_536
 #: levels of a template: of blocks, brackets, filters and terms. What it is compiled to may not be deeper than 100.
 DEEPEST = 50
 
+#: in the scope, not to be named by a template: the function that prints values
+_SHOW = "_show"
 #: a whole text that is one expression
 _SINGLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
 _BRACED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -89,10 +92,17 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return False
 
 
+@pass_context
+def _shown(context: Context, value: Any) -> str:
+    """How a value is printed; text around values is left as it is written."""
+    show: Callable[[Any], str] = context.get(_SHOW, printed)
+    return show(value)
+
+
 def _sandbox() -> _Sandbox:
     # Folding constants beforehand takes the square of a chain's length.
     sandbox = _Sandbox(
-        undefined=ChainableUndefined, finalize=printed, keep_trailing_newline=True, autoescape=False, optimized=False
+        undefined=ChainableUndefined, finalize=_shown, keep_trailing_newline=True, autoescape=False, optimized=False
     )
     sandbox.globals.clear()
     sandbox.filters = dict(FILTERS)
@@ -106,18 +116,20 @@ _SANDBOX = _sandbox()
 class Template:
     """Text with `{{ … }}` in it, for instance `{{ run.id }}.jsonl`. Usable as a pydantic field; `str()` is its source.
 
-    Raises ValueError if it cannot be understood, or begins with a name or uses a filter that does not exist.
+    Raises ValueError if it cannot be understood, or begins with a name or uses a filter that does not exist. A subclass
+    may know more `names`.
     """
 
+    names: ClassVar[frozenset[str]] = ROOTS
     __slots__ = ("_compiled", "_single", "roots", "source")
 
-    def __init__(self, source: str, names: Collection[str] = ROOTS) -> None:
+    def __init__(self, source: str, names: Collection[str] | None = None) -> None:
         self.source = source
         if len(source) > MOST:
             raise ValueError(f"not a template: longer than {MOST} characters")
         try:
             tree = _parsed(source)
-            self.roots = _checked(tree, names)
+            self.roots = _checked(tree, self.names if names is None else names)
             self._compiled = _SANDBOX.from_string(source)
             inside = _SINGLE.fullmatch(source) if _is_single(tree) else None
             self._single = _SANDBOX.compile_expression(inside[1]) if inside else None
@@ -128,15 +140,22 @@ class Template:
         except SyntaxError as exc:  # Python's own, for instance of a keyword that stands twice
             raise ValueError(f"not a template: {exc.msg}") from None
 
-    def render(self, scope: Mapping[str, Any]) -> str:
+    @property
+    def single(self) -> bool:
+        """Whether it is one `{{ … }}` and nothing else: `value` then keeps its type."""
+        return self._single is not None
+
+    def render(self, scope: Mapping[str, Any], show: Callable[[Any], str] = printed) -> str:
         """The text for one run. What is missing below a root name prints nothing, and so does null.
+
+        show: prints a value, and may escape it; it is not asked for the text around values.
 
         Raises Permanent(template_failed) if values do not fit, or more than `MOST` characters come out.
         """
         pieces: list[str] = []
         room = MOST
         with self._fitting():
-            for piece in self._compiled.generate(scope):
+            for piece in self._compiled.generate({**scope, _SHOW: show}):
                 room -= len(piece)
                 if room < 0:
                     raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()} prints more than {MOST} characters")
@@ -177,23 +196,23 @@ class Template:
         return hash(self.source)
 
     @classmethod
+    def _of(cls, given: Any) -> Self:
+        if isinstance(given, cls):
+            return given
+        if not isinstance(given, str):
+            raise PydanticCustomError("template_type", "Input should be a template: text such as `{{ run.id }}.jsonl`")
+        return cls(given)
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            _template,
+            cls._of,
             serialization=core_schema.to_string_ser_schema(),
         )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "format": "jinja2"}
-
-
-def _template(value: Any) -> Template:
-    if isinstance(value, Template):
-        return value
-    if not isinstance(value, str):
-        raise PydanticCustomError("template_type", "Input should be a template: text such as `{{ run.id }}.jsonl`")
-    return Template(value)
 
 
 def _parsed(source: str) -> nodes.Template:

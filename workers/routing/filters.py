@@ -5,6 +5,7 @@ None and missing values pass through quietly, as empty text.
 
 import hashlib
 import inspect
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
-from workers.routing.printed import printed
+from workers.routing.printed import Code, printed
 
 
 def date(value: Any, form: str = "%Y-%m-%d") -> str:
@@ -62,7 +63,54 @@ def upper(value: Any) -> str:
     return printed(value).upper()
 
 
+def duration(value: Any) -> str:
+    """Seconds in words, in two units at most. `192.4` → `3m 12s`; `90061` → `1d 1h`; `0.25` → `0.2s`."""
+    text = printed(value)
+    if not text:
+        return ""
+    seconds = _finite(text, "duration needs seconds")
+    if abs(seconds) < 10 and seconds != int(seconds):
+        return f"{seconds:.1f}s"
+    left, words = round(abs(seconds)), list[tuple[int, str]]()
+    for unit, long in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        many, left = divmod(left, long)
+        if many or words:
+            words.append((many, unit))
+    said = " ".join(f"{many}{unit}" for many, unit in words[:2] if many) or "0s"
+    return f"-{said}" if seconds < 0 else said
+
+
+def usd(value: Any) -> str:
+    """An amount of US dollars, with more digits below a cent. `1234.5` → `$1,234.50`; `0.00421` → `$0.0042`."""
+    text = printed(value)
+    if not text:
+        return ""
+    amount = _finite(text, "usd needs a number")
+    digits = 2 if amount == 0 or abs(amount) >= 0.01 else min(12, 1 - math.floor(math.log10(abs(amount))))
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"
+
+
+def code(value: Any) -> str:
+    """As it is, in letters of one width: between fences of backticks, and in a message as its medium has it.
+
+    `log_tail | code` → a line of three backticks, the log, and such a line; a missing value → nothing.
+    """
+    return Code(printed(value))
+
+
+def _finite(text: str, otherwise: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(otherwise)
+    return number
+
+
 #: name → function: every function that is defined above
 FILTERS: dict[str, Callable[..., Any]] = {
-    name: found for name, found in list(globals().items()) if inspect.isfunction(found) and found.__module__ == __name__
+    name: found
+    for name, found in list(globals().items())
+    if inspect.isfunction(found) and found.__module__ == __name__ and not name.startswith("_")
 }

@@ -31,6 +31,11 @@ class Value:
         """The value for one run; a value of the scope is used as it is. Raises Permanent(template_failed)."""
         return _filled(self._parts, scope)
 
+    @property
+    def prints(self) -> bool:
+        """Whether it is a text that is not a single `{{ … }}`: whatever the scope, it gives a text."""
+        return isinstance(self.source, str) and not (isinstance(self._parts, Template) and self._parts.single)
+
     def _compiled(self, part: Any) -> Any:
         match part:
             case str() if "{" in part:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
 import structlog
 from aiohttp import ClientConnectorError
 from pydantic import AfterValidator, BaseModel, Field, model_validator
@@ -35,6 +34,7 @@ from config.sources.apify.starting import LARGEST_INPUT, Permission, RunOptions,
 from config.sources.apify.tagging import agent, chain_of, started, tag_of, telling
 from config.sources.apify.webhooks import AdHocWebhook, pointing_at
 from config.units import Duration
+from workers.routing import batches
 from workers.routing.values import Value
 
 TAKES = frozenset({"items", "run"})
@@ -76,7 +76,7 @@ def _program(name: str) -> str:
 class Input(Value):
     """The input of what is started. `items` is the batch, and `batch` says which it is."""
 
-    names: ClassVar[frozenset[str]] = Value.names | {"items", "batch"}
+    names: ClassVar[frozenset[str]] = Value.names | batches.OF["batch"]
 
 
 class Config(BaseModel, extra="forbid", frozen=True):
@@ -116,8 +116,8 @@ class Target(BaseModel, extra="forbid", frozen=True):
             raise ValueError("say what is started: either `actor` or `task`")
         if self.task is not None:
             program_path(TASK + self.task)
-        if self.per == "run" and self.input and (told := self.input.roots & {"items", "batch"}):
-            raise ValueError(f"`{min(told)}` has no meaning with `per: run`")
+        if self.per is not None and self.input is not None:
+            batches.no_others(self.input.roots, self.per)
         return self
 
     @property
@@ -249,9 +249,8 @@ class _Starts:
         self.unsure = shipment.unsure
 
     async def items(self, batch: Batch) -> Taken:
-        items = [msgspec.Raw(item) for item in batch.items()]
-        about = {"index": batch.index, "offset": batch.offset, "count": len(items)}
-        return await self._start(batch.index, len(items), {"items": items, "batch": about})
+        known = batches.known(batch)
+        return await self._start(batch.index, len(known["items"]), known)
 
     async def document(self, document: Document) -> Taken:
         """The run itself; what is started is told its ids, or whatever `input` says."""
@@ -284,10 +283,7 @@ class _Starts:
     def _body(self, more: Mapping[str, Any]) -> bytes:
         given = self.target.input
         value = given.render({**self.shipment.scope, **more}) if given else {**self._ids(), **more}
-        try:
-            body = msgspec.json.encode(value)
-        except (TypeError, ValueError) as exc:
-            raise Permanent(Reason.TEMPLATE_FAILED, f"`input` cannot be written as JSON: {exc}") from None
+        body = batches.as_json(value, "input")
         if len(body) > LARGEST_INPUT:
             said = f"an input of {len(body)} bytes, the platform takes {LARGEST_INPUT}: lower `batch.bytes`"
             raise Permanent(Reason.TARGET_REFUSED, said)

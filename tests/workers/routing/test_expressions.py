@@ -66,11 +66,11 @@ def test_a_template_prints(source: str, text: str) -> None:
         ("{{ rnu.id }}", "unknown name `rnu`: did you mean `run`?"),
         ("{{ price }}", "unknown name `price`: there are actor, build, dataset, event, record, route, run,"),
         ("{{ run.id | dat }}", "unknown filter `dat`: did you mean `date`?"),
-        ("{{ run.id | replace('a', 'b') }}", "unknown filter `replace`: there are date, default, lower, slug, trim,"),
+        ("{{ run.id | replace('a', 'b') }}", "unknown filter `replace`: there are code, date, default, duration,"),
         ("{{ run.id is odd }}", "unknown test `odd`: there are "),
         ("{{ run.id", "not a template: unexpected end of template"),
         ("a\n{% if %}", "not a template: Expected an expression, got 'end of statement block' (line 2)"),
-        ("{{ run.id.upper() }}", "templates have no calls: use names, `if`, and filters (date, default, lower,"),
+        ("{{ run.id.upper() }}", "templates have no calls: use names, `if`, and filters (code, date, default,"),
         ("{{ range(9) }}", "templates have no calls"),
         ("{{ 'a' * 999999999 }}", "templates have no `*`"),
         ("{{ 9 ** 999999 }}", "templates have no `**`"),
@@ -156,6 +156,23 @@ def test_text_around_braces_is_not_repeated_since_it_may_be_a_secret() -> None:
         ("slug", "acme/shop-de", (), "acme-shop-de"),
         ("slug", "日本", (), "cf2abf0c"),
         ("slug", None, (), ""),
+        ("duration", 192.4, (), "3m 12s"),
+        ("duration", 90061, (), "1d 1h"),
+        ("duration", "7200", (), "2h"),
+        ("duration", 86_460, (), "1d"),
+        ("duration", 0.25, (), "0.2s"),
+        ("duration", 0, (), "0s"),
+        ("duration", -61, (), "-1m 1s"),
+        ("duration", None, (), ""),
+        ("usd", 1234.5, (), "$1,234.50"),
+        ("usd", 0.00421, (), "$0.0042"),
+        ("usd", "0", (), "$0.00"),
+        ("usd", -3, (), "-$3.00"),
+        ("usd", 1e-300, (), "$0.000000000000"),
+        ("usd", None, (), ""),
+        ("code", "a\nb", (), "```\na\nb\n```"),
+        ("code", "a ``` b", (), "````\na ``` b\n````"),
+        ("code", None, (), ""),
         ("trim", "  a b ", (), "a b"),
         ("trim", None, (), ""),
         ("default", None, ("x",), "x"),
@@ -171,7 +188,7 @@ def test_filters(name: str, value: Any, arguments: tuple[Any, ...], result: Any)
 
 
 def test_the_filters_are_these_and_each_says_what_it_does() -> None:
-    assert sorted(FILTERS) == ["date", "default", "lower", "slug", "trim", "upper"]
+    assert sorted(FILTERS) == ["code", "date", "default", "duration", "lower", "slug", "trim", "upper", "usd"]
     assert all(found.__doc__ for found in FILTERS.values())
 
 

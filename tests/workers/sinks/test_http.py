@@ -2,9 +2,7 @@ import asyncio
 import base64
 import json
 import re
-import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -12,19 +10,20 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.abc import ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from pydantic import ValidationError
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Sink, Taken
-from tests.workers.sinks.far_server import FarServer, answers, far_server
+from config.contracts.sink import Taken
+from tests.workers.sinks.far_server import FarServer, answers, closed_port, far_server, opened, refused
 from workers.sinks import http
 from workers.testing.contract import ALL, PNG, THREE, Connect, SinkContract, send
-from workers.testing.shipments import around, batches, document, shipment
+from workers.testing.killed import KilledContract
+from workers.testing.servers import SECRET as WRONG
+from workers.testing.servers import ServerContract, silent_server
+from workers.testing.shipments import batches, document, shipment
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 
@@ -40,13 +39,30 @@ def connect(far_side: FarServer, tmp_path: Path) -> Connect:
     return lambda: opened(far_side.url, tmp_path, sign=SECRET)
 
 
-def opened(url: str, spool: Path, **options: Any) -> AbstractAsyncContextManager[Sink]:
-    return http.connect(http.Config(url=url, **options), around(spool))
-
-
-class TestHttp(SinkContract):
+class TestHttp(SinkContract, ServerContract, KilledContract):
     module = http
     options = http.Target()
+
+    @pytest.fixture
+    def settings(self, far_side: FarServer) -> dict[str, Any]:
+        return {"url": far_side.url}
+
+    @pytest.fixture
+    def down(self, tmp_path: Path) -> Connect:
+        return lambda: opened(f"http://127.0.0.1:{closed_port()}/", tmp_path)
+
+    @pytest.fixture
+    def refused(self, far_side: FarServer, tmp_path: Path) -> Connect:
+        async def echo(request: web.Request, body: bytes) -> web.StreamResponse:
+            return web.Response(status=401, text=f"who is {request.headers['Authorization']}?")
+
+        far_side.answers = [echo]
+        return lambda: opened(far_side.url, tmp_path, headers={"Authorization": f"Bearer {WRONG}"})
+
+    @pytest.fixture
+    async def silent(self, tmp_path: Path) -> AsyncIterator[Connect]:
+        async with silent_server() as port:
+            yield lambda: opened(f"http://127.0.0.1:{port}/", tmp_path, timeout="300ms")
 
 
 class TestRequests:
@@ -119,6 +135,17 @@ class TestRequests:
                 await writer.document(document("run.json", "application/json", b'{"id": "r1"}'))
         for one in far_side.received:
             assert verifier.verify(one.body, one.headers) == json.loads(one.body)
+
+    async def test_while_a_secret_is_replaced_both_sign(self, far_side: FarServer, tmp_path: Path) -> None:
+        new, old = SECRET, "the old one"
+        async with opened(far_side.url, tmp_path, sign=[new, old, ""]) as sink:
+            await send(sink, shipment(http.Target()), batches([b"1"]))
+        (one,) = far_side.received
+        assert len(one.headers["webhook-signature"].split(" ")) == 2
+        for verifier in (Webhook(new), Webhook(old.encode())):
+            assert verifier.verify(one.body, one.headers) == json.loads(one.body)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(b"another one").verify(one.body, one.headers)
 
     async def test_without_a_secret_nothing_is_signed_but_the_id_is_there(
         self, far_side: FarServer, tmp_path: Path
@@ -211,9 +238,10 @@ class TestVerdicts:
             (402, Permanent, Reason.TARGET_REFUSED),
             (403, Unauthorized, Reason.TOKEN_REFUSED),
             (404, Permanent, Reason.TARGET_REFUSED),
+            (405, Permanent, Reason.TARGET_REFUSED),
             (408, Transient, Reason.TARGET_UNAVAILABLE),
-            (410, Permanent, Reason.TARGET_REFUSED),
             (413, Permanent, Reason.ITEM_REFUSED),
+            (415, Permanent, Reason.TARGET_REFUSED),
             (422, Permanent, Reason.ITEM_REFUSED),
             (409, Transient, Reason.TARGET_UNAVAILABLE),
             (425, Transient, Reason.TARGET_UNAVAILABLE),
@@ -227,9 +255,25 @@ class TestVerdicts:
     ) -> None:
         far_side.answers = [answers(status, "no\x1b[31m \n thanks")]
         error = await refused(connect)
-        shown = "to another path of the same host: redirects are not followed, mend `url`"
-        expected = f"HTTP 302 {shown}" if status == 302 else f"HTTP {status}: no [31m thanks"
+        shown = {
+            302: "HTTP 302 to another path of the same host: redirects are not followed, mend `url`",
+            401: "HTTP 401, mend `headers` or `sign`: no [31m thanks",
+            403: "HTTP 403, mend `headers` or `sign`: no [31m thanks",
+            404: "HTTP 404, mend `url`: no [31m thanks",
+            405: "HTTP 405, mend `method`: no [31m thanks",
+            415: "HTTP 415, mend `content_type` or `compress`: no [31m thanks",
+        }
+        expected = shown.get(status, f"HTTP {status}: no [31m thanks")
         assert (type(error), error.reason, error.detail) == (verdict, reason, expected)
+
+    async def test_a_receiver_that_wants_no_more_pauses_the_target(self, connect: Connect, far_side: FarServer) -> None:
+        far_side.answers = [answers(410, "unsubscribed")]
+        error = await refused(connect)
+        assert (type(error), str(error)) == (
+            Unauthorized,
+            "target_refused: the receiver answered 410 Gone: it wants no more; "
+            "mend `url` or remove the target, then `runrelay resume`",
+        )
 
     async def test_a_redirect_is_not_followed_and_its_host_is_named(
         self, connect: Connect, far_side: FarServer
@@ -255,7 +299,7 @@ class TestVerdicts:
 
         far_side.answers = [echo]
         error = await refused(lambda: opened(url, tmp_path, sign=SECRET, headers={"Authorization": "Bearer t0k3n"}))
-        assert error.detail.startswith("HTTP 404: *** *** /hooks/***?key=*** xxx")
+        assert error.detail.startswith("HTTP 404, mend `url`: *** *** /hooks/***?key=*** xxx")
         assert len(error.detail) <= 1100
 
     @pytest.mark.parametrize(
@@ -302,15 +346,18 @@ class TestVerdicts:
 
         far_side.answers = [stall]
         error = await refused(lambda: opened(far_side.url, tmp_path, timeout="200ms"))
-        assert (type(error), error.detail.startswith("no answer: ")) == (Transient, True)
+        assert (type(error), error.detail) == (
+            Transient,
+            "no answer: none within `timeout`: mend it there, or wait longer",
+        )
 
     async def test_a_far_side_that_is_not_there_is_tried_again(self, tmp_path: Path) -> None:
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{closed.getsockname()[1]}/very-secret-path-of-a-hook"
+        url = f"http://127.0.0.1:{closed_port()}/very-secret-path-of-a-hook"
         error = await refused(lambda: opened(url, tmp_path))
-        assert type(error) is Transient
-        assert "secret" not in str(error)
+        assert (type(error), error.detail) == (
+            Transient,
+            "no answer: nobody listens there: start it, or mend host and port in `url`",
+        )
 
     async def test_credentials_that_expire_half_way_cost_nothing(self, connect: Connect, far_side: FarServer) -> None:
         first, *rest = batches(*THREE)
@@ -334,6 +381,14 @@ class TestConfig:
             {"url": "http://metadata.google.internal/"},
             {"sign": ""},
             {"sign": "whsec_"},
+            {"sign": ["", ""]},
+            {"sign": ["canary"] * 6},
+            {"method": "GET"},
+            {"compress": "br"},
+            {"rate": "5"},
+            {"verify": False},
+            {"key": "canary.pem"},
+            {"url": "http://x.example", "ca": "ca.pem"},
             {"sign": "whsec_canar"},
             {"headers": {"Content-Type": "text/x-canary"}},
             {"headers": {"X-A": "canary\r\nX-B: 1"}},
@@ -346,23 +401,3 @@ class TestConfig:
         with pytest.raises(ValidationError) as caught:
             http.Config.model_validate({"url": "https://crm.example.com/hooks", **wrong})
         assert "canary" not in "".join(error["msg"] for error in caught.value.errors())
-
-    async def test_a_name_that_leads_to_the_metadata_service_is_not_connected_to(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        async def rebound(
-            self: ThreadedResolver, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-        ) -> list[ResolveResult]:
-            entry = ResolveResult(hostname=host, host="169.254.169.254", port=port, family=family, proto=0, flags=0)
-            return [entry]
-
-        monkeypatch.setattr(ThreadedResolver, "resolve", rebound)
-        error = await refused(lambda: opened("http://hooks.example.com/", tmp_path))
-        assert "metadata" in error.detail
-
-
-async def refused(connect: Connect) -> WorkError:
-    async with connect() as sink:
-        with pytest.raises(WorkError) as caught:
-            await send(sink, shipment(http.Target()), batches(*THREE))
-    return caught.value
