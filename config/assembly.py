@@ -195,7 +195,7 @@ class Assembly:
         if send is None:
             return None
         self.fits_per(send, per, own, path)
-        self.tells_no_log(send, own, path)
+        self.tells_no_log(send, read, own, path)
         if send == "items":
             self.path_names_dataset(read, own, path)
             self.path_names_no_record(own, path)
@@ -246,12 +246,12 @@ class Assembly:
             if send not in {"items", "requests"} and told:
                 self.check.say(f"`{min(told)}` has no meaning with `send: {send}`", (*path, option))
 
-    def tells_no_log(self, send: Send, options: BaseModel, path: KeyPath) -> None:
+    def tells_no_log(self, send: Send, read: Read, options: BaseModel, path: KeyPath) -> None:
         """The end of the log is told by those that are sent it."""
+        cure = f"leave out `send: {send}`" if read.log_tail else f"add `{_READ_LINES['log']}` to the route's `read:`"
         for key, value in options:
             if send != "log" and "log_tail" in getattr(value, "roots", ()):
-                message = f"`log_tail` has no meaning here: add `{_READ_LINES['log']}` to the `read:` of the route"
-                self.check.say(message, (*path, key))
+                self.check.say(f"`log_tail` has no meaning here: {cure}", (*path, key))
 
     def path_names_dataset(self, read: Read, options: Any, path: KeyPath) -> None:
         template = getattr(options, "path", None)

@@ -42,9 +42,9 @@ class Keys:
     | `<ns>:misread` | zset | why a worker cannot use the routes file as it is now, by the ms this counts as mended at |
     | `<ns>:pace:<sink>` | string | ms of the next request to a sink with a `rate`, with a time to live |
     | `<ns>:box:<box>` | hash | messages to somebody: until when the next ones wait, and what of them is under way |
-    | `<ns>:box:<box>:in`, `…:out` | zset | ids of messages that wait, and of those that are sent as one, by ms of arrival |
+    | `<ns>:box:<box>:in`, `…:out` | zset | ids of messages that wait, and of those sent as one, by ms of arrival |
     | `<ns>:box:<box>:text` | hash | id → text of the first of them |
-    | `<ns>:said:<id>` | string | a message that went out (`sent`) or of which nobody knows (`unknown`), for 8 days |
+    | `<ns>:said:<id>` | string | how a message ended: `sent`, `refused` among others, or `unknown`; 8 days |
     | `<ns>:bad:<id>` | hash | `<stream>:<row>` → why an item of a delivery was rejected, and its beginning; 90 days |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """

@@ -13,6 +13,7 @@ from config.settings import Settings
 from workers.company import Company
 from workers.connections import Connections
 from workers.fetch.budget import Budget
+from workers.ledger.collecting import Collected
 from workers.ledger.ledger import Ledger
 from workers.ledger.pacing import Pacing
 from workers.names import Names
@@ -59,7 +60,8 @@ class Runtime:
     @property
     def surroundings(self) -> Surroundings:
         """What every sink is lent."""
-        return Surroundings(self.settings.spool_dir, self.source, self.settings.public_url, Pacing(self.ledger).pace)
+        pace, collecting = Pacing(self.ledger).pace, Collected(self.ledger)
+        return Surroundings(self.settings.spool_dir, self.source, self.settings.public_url, pace, collecting)
 
     async def restored(self, sha: str) -> RestoredRoute:
         """The route and sinks that a delivery was planned with, with today's secrets.

@@ -80,7 +80,8 @@ def decide(error: WorkError, *, attempt: int, age: float, retry: Retry, random: 
     if isinstance(error, Permanent):
         return Dead(error.reason, error.detail)
     if isinstance(error, NotYet):
-        return _within(retry, age, Again(error.wait, attempt, paused=False, reason=error.reason, detail=error.detail))
+        again = Again(error.wait, attempt, paused=False, reason=error.reason, detail=error.detail)
+        return again if error.reason is Reason.COLLECTING else _within(retry, age, again)
     if isinstance(error, Unauthorized):
         return Again(PROBE, attempt, paused=True, reason=error.reason, detail=error.detail)
     wait = _pause(retry, attempt + 1, random())

@@ -121,6 +121,11 @@ def test_a_reason_that_says_more_outlives_the_deadline(reason: Reason) -> None:
         assert dead.reason is reason
 
 
+def test_what_waits_for_others_is_not_tried_and_has_no_deadline() -> None:
+    error = NotYet(Reason.COLLECTING, "with others", wait=300.0)
+    assert judge(error, attempt=2, age=1e9) == Again(300.0, 2, paused=False, reason=error.reason, detail=error.detail)
+
+
 def test_what_is_not_yet_ends_at_the_deadline_too() -> None:
     error = NotYet(Reason.NOT_SETTLED, "counting", wait=60.0)
     assert judge(error, age=990.0) == Again(10.0, 0, paused=False, reason=Reason.NOT_SETTLED, detail="counting")

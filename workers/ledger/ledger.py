@@ -32,7 +32,7 @@ from workers.ledger.records import (
 
 #: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
 LEASE_MS = 30_000
-_SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep", "pace")
+_SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep", "pace", "collect", "collected")
 #: What people do to records that have ended: see `workers.ledger.letters`.
 _BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry")
 
