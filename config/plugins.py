@@ -16,7 +16,13 @@ from config.nearest import guess
 SINKS = "runrelay.sinks"
 SOURCES = "runrelay.sources"
 #: Other names of our types.
-SYNONYMS = {"s3": "object_store", "gcs": "object_store", "azure": "object_store", "mariadb": "mysql"}
+SYNONYMS = {
+    "postgresql": "postgres",
+    "mariadb": "mysql",
+    "s3": "object_store",
+    "gcs": "object_store",
+    "azure": "object_store",
+}
 _PARTS = {SINKS: ("Config", "Target", "TAKES", "connect"), SOURCES: ("Config", "connect")}
 
 

@@ -1,6 +1,7 @@
 """`runrelay sinks`, and the reference page made of the same."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,9 +66,11 @@ def test_every_example_is_a_file_that_loads(one: Page, tmp_path: Path, monkeypat
     assert one.about is not None
     path = tmp_path / "runrelay.yaml"
     path.write_text(f"version: 1\n{SOURCES}{one.about.example}")
-    names = {name: f"a-secret-{name}-0123456789" for name in ("SECRET", "PASSWORD", "KEY", "TOKEN")}
-    urls = {"DATABASE_URL": "postgresql://me:secret@db/x", "URL": "https://example.com/x"}
-    table = load(path, {**names, **urls})
+    urls = {"DATABASE_URL": "postgresql://me:secret@db/x", "SLACK_URL": "https://hooks.slack.com/services/T1/B2/C3"}
+    named = {
+        name: urls.get(name, f"a-secret-{name}-0123456789") for name in re.findall(r"\$\{([A-Z_]+)", one.about.example)
+    }
+    table = load(path, named)
     used = {spec.type for spec in table.sinks.values()}
     assert used <= {one.type, *one.about.synonyms}
 
