@@ -241,7 +241,7 @@ class Assembly:
             self.check.say("`per: run` gets the run and no items: leave out `send`", (*path, "send"))
         if send == "run" and per in {"batch", "item"}:
             self.check.say(f"a run has no {per}: leave out `per`", (*path, "per"))
-        for option in ("input", "body"):
+        for option in ("input", "body", "path"):
             told = {"item", "items", "batch"} & getattr(getattr(options, option, None), "roots", frozenset[str]())
             if send not in {"items", "requests"} and told:
                 self.check.say(f"`{min(told)}` has no meaning with `send: {send}`", (*path, option))

@@ -38,7 +38,7 @@ def matrix(ran: Mapping[str, str]) -> dict[str, dict[str, str]]:
     known, rows = set(promises()), dict[str, dict[str, str]]()
     for node, mark in ran.items():
         path, *parts = node.split("::")
-        promise = parts[-1].partition("[")[0]
+        promise = node.rpartition("::")[2].partition("[")[0]
         if path.startswith(_PLACE) and promise in known and len(parts) > 1:
             name = f"{path.removeprefix(_PLACE).removesuffix('.py')} {parts[0].removeprefix('Test')}"
             row = rows.setdefault(name, {})

@@ -1,20 +1,19 @@
 """Part files: what a delivery wrote so far, beside its target, until one rename makes it visible.
 
 `<final>.<suffix>.part` is held with `flock` while somebody writes, so two processes never mix their bytes. Its mark
-says how far it durably got; the ledger keeps the mark, and a file that no longer agrees with it is begun again. Gzip is
-one member a chunk, so that every mark is a member's end. All calls block: run them with `blocking`.
+says how far it durably got; the ledger keeps the mark, and a file that no longer agrees with it is begun again. Packed,
+a chunk is one member or frame, so that every mark is the end of one. All calls block: run them with `blocking`.
 """
 
 import asyncio
 import errno
 import fcntl
-import gzip
 import hashlib
 import os
 import shutil
 import stat
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
@@ -24,6 +23,7 @@ import structlog
 
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
+from workers.packing import Packing
 
 log = structlog.get_logger()
 
@@ -33,14 +33,27 @@ R = TypeVar("R")
 _PIECE = 1 << 20
 #: How much of a file's end tells whether it is the one the mark was made of.
 _TAIL = 1 << 16
-_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_ACCESS = {
+    errno.EACCES: "let the worker write it and its folder",
+    errno.EPERM: "let the worker write it and its folder",
+    errno.EROFS: "mount its disk so that it can be written",
+}
 _WRONG_PLACE = {
-    errno.ENAMETOOLONG,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.ELOOP,
-    errno.EEXIST,
-    errno.ENOTEMPTY,
+    errno.ENAMETOOLONG: "make the name in `path` shorter",
+    errno.EISDIR: "move the folder away, or write to another path",
+    errno.ENOTDIR: "a file stands where a folder is needed: move it away, or write to another path",
+    errno.ELOOP: "it is a link: remove it, or write to another path",
+    errno.EEXIST: "a file stands where a folder is needed: move it away, or write to another path",
+    errno.ENOTEMPTY: "move the folder away, or write to another path",
+}
+_PASSES = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room, or raise the quota of the worker's user",
+    errno.EFBIG: "let the worker write larger files (ulimit -f), or write to a file system that holds them",
+    errno.EMFILE: "let the worker open more files (ulimit -n)",
+    errno.ENFILE: "let this machine open more files (fs.file-max)",
+    errno.EIO: "look after its disk",
+    errno.ESTALE: "mount its folder again",
 }
 
 
@@ -79,11 +92,11 @@ class PartFile:
         resumed: whether it goes on from the position it was started with.
     """
 
-    def __init__(self, final: Path, suffix: str, *, packed: bool = False, fsync: bool = True) -> None:
-        """`suffix`: makes the name of the part unique among deliveries. `packed`: gzip. `fsync`: survive power loss."""
+    def __init__(self, final: Path, suffix: str, *, packing: Packing | None = None, fsync: bool = True) -> None:
+        """`suffix`: makes the name of the part unique among deliveries. `fsync`: survive power loss."""
         self.final = final
         self.part = final.with_name(f"{final.name}.{suffix}.part")
-        self.packed, self.fsync = packed, fsync
+        self.packing, self.fsync = packing, fsync
         self.mark = Mark()
         self.resumed = False
         self._fd: int | None = None
@@ -93,7 +106,7 @@ class PartFile:
 
     def start(self, position: Mapping[str, Any] | None) -> None:
         """Begin, or go on at a mark. Raises Transient if another writer has the file, OSError."""
-        with self._busy:
+        with self._busy, said_of(self.final):
             mark = _mark(position)
             if mark is not None and self._became(mark):
                 self.mark, self.resumed, self._published = mark, True, True
@@ -111,7 +124,7 @@ class PartFile:
 
     def append(self, chunk: bytes, *, sync: bool = True) -> Grown:
         """Write one chunk behind the mark and move the mark. `sync`: make it durable now. Raises OSError."""
-        with self._busy:
+        with self._busy, said_of(self.final):
             if not chunk:
                 return Grown(rows=0, bytes=0)
             if self._published:
@@ -120,34 +133,40 @@ class PartFile:
 
     def publish(self) -> Grown:
         """Rename it to `final`, durably. A second time, and after a crash in between, does nothing. Raises OSError."""
-        with self._busy:
+        with self._busy, said_of(self.final):
             if self._published:
                 return Grown(rows=0, bytes=0)
             added = Grown(rows=0, bytes=0)
-            if self.packed and not self.mark.bytes:
+            if self.packing and not self.mark.bytes:
                 added = self._write(b"", sync=False)
             os.ftruncate(self._file(), self.mark.bytes)
             self._sync()
             self.part.replace(self.final)
             self._published = True
             if self.fsync:
-                _sync_folder(self.final.parent)
+                sync_folder(self.final.parent)
             return added
 
     def read(self) -> bytes:
         """Everything up to the mark, unpacked or not, as it lies in the file."""
-        with self._busy:
+        with self._busy, said_of(self.final):
             return os.pread(self._file(), self.mark.bytes, 0)
+
+    def finished(self) -> Path:
+        """The part as a file of whole lines: without what was written behind the mark. Raises OSError."""
+        with self._busy, said_of(self.final):
+            os.ftruncate(self._file(), self.mark.bytes)
+            return self.part
 
     def discard(self) -> None:
         """Remove the part: it was never meant to become a file."""
-        with self._busy:
+        with self._busy, said_of(self.final):
             self.part.unlink(missing_ok=True)
             self.mark = Mark()
 
     def close(self) -> None:
         """Let go of the file, keeping what is needed to go on. Waits for a call that is still running."""
-        with self._busy:
+        with self._busy, said_of(self.final):
             self._closed = True
             if self._fd is None:
                 return
@@ -200,10 +219,10 @@ class PartFile:
     def _write(self, chunk: bytes, *, sync: bool) -> Grown:
         fd, begin = self._file(), self.mark.bytes
         os.ftruncate(fd, begin)
-        _write_at(fd, gzip.compress(chunk, compresslevel=6, mtime=0) if self.packed else chunk, begin)
+        _write_at(fd, self.packing.pack(chunk) if self.packing else chunk, begin)
         if sync:
             self._sync()
-        rows, size = _look(fd, begin, packed=self.packed)
+        rows, size = _look(fd, begin, self.packing)
         tail = min(size, _TAIL)
         self.mark = Mark(
             bytes=begin + size,
@@ -237,10 +256,22 @@ async def blocking(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -
         raise disk_verdict(exc) from exc
 
 
+@contextmanager
+def said_of(path: Path) -> Iterator[None]:
+    """An OSError in here that names no file, such as one of a write, names this one."""
+    try:
+        yield
+    except OSError as exc:
+        exc.filename = exc.filename or str(path)
+        raise
+
+
 def disk_verdict(exc: OSError) -> WorkError:
-    """What happens next after trouble with the disk."""
+    """What happens next after trouble with the disk, with what to do about it."""
     name = Path(os.fsdecode(exc.filename)).name if isinstance(exc.filename, str | bytes | os.PathLike) else "the file"
-    detail = f"{exc.strerror or type(exc).__name__}: {name}"
+    cures = _NO_ACCESS | _WRONG_PLACE | _PASSES
+    said = f"{os.strerror(exc.errno) if exc.errno else type(exc).__name__}: {name}"
+    detail = f"{said}: {cures[exc.errno]}" if exc.errno in cures else said
     if exc.errno in _NO_ACCESS:
         return Unauthorized(Reason.TARGET_REFUSED, detail)
     if exc.errno in _WRONG_PLACE:
@@ -271,23 +302,15 @@ def _digest(fd: int, begin: int, end: int) -> str:
     return sha.hexdigest()
 
 
-def _look(fd: int, begin: int, *, packed: bool) -> tuple[int, int]:
+def _look(fd: int, begin: int, packing: Packing | None) -> tuple[int, int]:
     """Rows and bytes of what the file holds from `begin` to its end: counted there, not where it came from."""
-    rows, at = 0, begin
-    unpacker = zlib.decompressobj(wbits=31) if packed else None
-    size = os.fstat(fd).st_size
-    while at < size and (piece := os.pread(fd, min(_PIECE, size - at), at)):
-        rows += _packed_rows(unpacker, piece) if unpacker else piece.count(b"\n")
-        at += len(piece)
-    return rows, at - begin
-
-
-def _packed_rows(unpacker: "zlib._Decompress", piece: bytes) -> int:
-    rows = 0
-    while piece:
-        rows += unpacker.decompress(piece, _PIECE).count(b"\n")
-        piece = unpacker.unconsumed_tail
-    return rows
+    rows, size = 0, os.fstat(fd).st_size - begin
+    with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(begin)
+        content = packing.reading(file) if packing else file
+        while piece := content.read(_PIECE):
+            rows += piece.count(b"\n")
+    return rows, size
 
 
 def _write_at(fd: int, chunk: bytes, at: int) -> None:
@@ -297,7 +320,8 @@ def _write_at(fd: int, chunk: bytes, at: int) -> None:
         rest, at = rest[written:], at + written
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make a rename in it durable. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

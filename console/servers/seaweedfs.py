@@ -42,7 +42,7 @@ class SeaweedServer:
 def embedded_seaweedfs(others: Mapping[str, Sequence[str]] | None = None) -> Iterator[SeaweedServer]:
     """Run a server that goes away with us. Raises ConfigInvalid if it is not installed or does not start.
 
-    others: access key → what they may do: `Read`, `Write`, `List`. Whoever has `Admin` makes buckets by writing to them.
+    others: access key → what they may do: `Read`, `Write`, `List`. Who has `Admin` makes buckets by writing to them.
     """
     program = _program()
     room = Path(tempfile.mkdtemp(prefix="rr-s3-"))

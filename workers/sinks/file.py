@@ -1,35 +1,49 @@
-"""Writes items as JSON Lines (`.gz`: compressed) and documents as files, under one folder. Exactly once.
+"""Writes items as JSON Lines, CSV, Parquet or Excel, and documents as files, under one folder. Exactly once.
 
-Items grow in a part file beside the target and appear whole, in one rename. A record becomes a file named like its key;
-another record whose name is taken gets `~` and eight digits. A second delivery to the same path replaces the file.
+The end of a path says the format: `.jsonl` `.csv` `.tsv` `.parquet` `.xlsx`, the texts also compressed, `.gz` or
+`.zst`. Items gather in a part file beside the target, and the file appears whole, in one rename; `per: batch` makes one
+for each batch. A record becomes a file named like its key; another record whose name is taken gets `~` and eight
+digits. A second delivery to the same path replaces the file.
 """
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from config.contracts.document import Document
-from config.contracts.errors import Permanent
-from config.contracts.reasons import Reason
-from config.contracts.sink import Batch, Shipment, Surroundings, Taken, Writer
+from config.contracts.sink import About, Shipment, Surroundings, Writer
+from workers.formats import FilePath, FileTarget
 from workers.routing.expressions import Template
-from workers.routing.paths import fenced, second, with_extension
+from workers.routing.paths import fenced
+from workers.sinks._file_converted import ConvertedFile
+from workers.sinks._file_documents import Documents
+from workers.sinks._file_folder import Folder, started, suffix_of
+from workers.sinks._file_items import Batches, Converted, Growing, chosen
 from workers.staging import PartFile, blocking
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = True
 ALERTS = True
+ABOUT = About(
+    promise="exactly once: a file appears whole, in one rename, and a repetition replaces it",
+    tested="Linux, on ext4; read back with pyarrow, openpyxl and csv; not on network file systems, nor in Excel itself",
+    example="""
+sinks:
+  disk: {type: file, base: results/}
+routes:
+  - name: products
+    to: [{sink: disk, path: "{{ actor.name }}/{{ run.id }}.csv.gz"}]
+""",
+)
 
-_PIECE = 1 << 20
-_PATHS = {
-    "items": Template("{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}.jsonl"),
+STEMS = {
+    "items": "{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}",
+    "requests": "{{ run.id }}.requests",
+}
+PATHS = {
     "records": Template("{{ run.id }}/{{ record.key }}"),
-    "requests": Template("{{ run.id }}.requests.jsonl"),
     "run": Template("{{ run.id }}.run.json"),
     "log": Template("{{ run.id }}.log.txt"),
     "alert": Template("alerts/{{ record.key }}"),
@@ -39,149 +53,76 @@ _PATHS = {
 class Config(BaseModel, extra="forbid", frozen=True):
     """Options of a file sink."""
 
-    base: Path = Field(description="Folder that everything lies in; made if it is missing.")
+    base: Path = Field(description="Folder that everything lies in; made if it is missing.", examples=["base: out/"])
     fsync: bool = Field(True, description="Whether a checkpoint survives power loss, and not only a crash of ours.")
 
 
-class Target(BaseModel, extra="forbid", frozen=True):
+class Target(FileTarget, frozen=True):
     """Options of a target."""
 
-    path: Template | None = Field(
+    path: FilePath | None = Field(
         None,
-        description="Where under `base`; ending in `.gz` it is compressed. By default `{{ run.id }}.jsonl` for items, "
+        description="Where under `base`; its end says the format, and `.gz` or `.zst` compresses. By default "
+        "`{{ run.id }}.jsonl` for items, `{{ run.id }}/{{ batch.number }}.jsonl` for batches of them, "
         "`{{ run.id }}/{{ record.key }}`, `{{ run.id }}.requests.jsonl`, `{{ run.id }}.run.json`, "
         "`{{ run.id }}.log.txt`, and `alerts/{{ record.key }}`.",
+        examples=["path: '{{ actor.name }}/{{ run.id }}.csv.gz'"],
     )
 
 
 @asynccontextmanager
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["FileSink"]:
     """`around` is not used: parts lie beside their targets, where the rename is atomic."""
-    await blocking(lambda: config.base.mkdir(parents=True, exist_ok=True))
-    yield FileSink(config.base.resolve(), fsync=config.fsync)
+    yield FileSink(Folder(await blocking(config.base.resolve), fsync=config.fsync))
 
 
 class FileSink:
     """One folder."""
 
-    def __init__(self, base: Path, *, fsync: bool) -> None:
-        self.base, self.fsync = base, fsync
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
         kind, _, dataset = shipment.stream.partition(":")
         scope = {"dataset": dataset, **shipment.scope}
-        template = getattr(shipment.options, "path", None) or _PATHS[kind]
-        if kind in {"items", "requests"}:
-            path = fenced(template.render(scope))
-            part = await self.part(path, shipment, packed=path.suffix == ".gz")
-            async with _started(part, position):
-                yield _Items(part)
+        target = shipment.options if isinstance(shipment.options, FileTarget) else Target()
+        if kind not in STEMS:
+            opened = self._documents(shipment, target.path or PATHS[kind], scope, position)
+        elif target.per == "batch":
+            yield Batches(self.folder, shipment, scope, target.path_of(STEMS[kind]), position)
+            return
         else:
-            names = await self.part(PurePosixPath(f".{kind}"), shipment)
-            async with _started(names, position):
-                yield _Documents(self, shipment, template, scope, names)
+            path = fenced(target.path_of(STEMS[kind]).render(scope))
+            opened = self._items(shipment, target, path, position)
+        async with opened as writer:
+            yield writer
 
-    async def part(self, path: PurePosixPath, shipment: Shipment, *, packed: bool = False) -> PartFile:
-        """The part file of one path, in a folder that exists and really lies under the base."""
-        final = self.base / path
-        await blocking(self._folder, final.parent)
-        suffix = f"{shipment.delivery.id[:16]}-g{shipment.delivery.generation}"
-        return PartFile(final, suffix, packed=packed, fsync=self.fsync)
+    async def check(self, options: BaseModel) -> None:
+        """Whether files can be written there, and the disk is not full."""
+        await blocking(self.folder.try_out)
 
-    def _folder(self, folder: Path) -> None:
-        if not folder.resolve().is_relative_to(self.base):
-            raise Permanent(Reason.PATH_ESCAPE, f"the folder {folder.name} is a link that leaves the base")
-        folder.mkdir(parents=True, exist_ok=True)
+    @asynccontextmanager
+    async def _items(
+        self, shipment: Shipment, target: FileTarget, path: PurePosixPath, position: dict[str, Any] | None
+    ) -> AsyncIterator[Writer]:
+        format, final = chosen(target, path.name), await self.folder.place(path)
+        suffix, fsync = suffix_of(shipment), self.folder.fsync
+        if format.converted:
+            file = ConvertedFile(final, suffix, format, target, fsync=fsync)
+            async with started(file, position):
+                yield Converted(file)
+        else:
+            part = PartFile(final, suffix, packing=format.packing, fsync=fsync)
+            async with started(part, position):
+                yield Growing(part)
 
-
-class _Items:
-    """One growing JSON Lines file. Where batches are cut shows nowhere in it, and each of them costs an fsync."""
-
-    takes_pages = True
-
-    def __init__(self, part: PartFile) -> None:
-        self.part = part
-
-    @property
-    def position(self) -> dict[str, Any] | None:
-        return self.part.position
-
-    async def items(self, batch: Batch) -> Taken:
-        grown = await blocking(self.part.append, batch.lines)
-        return Taken(rows=grown.rows, out=0, bytes=grown.bytes, position=self.part.mark.position())
-
-    async def document(self, document: Document) -> Taken:
-        raise TypeError("a stream of items holds no documents")
-
-    async def publish(self) -> Taken:
-        grown = await blocking(self.part.publish)
-        return Taken(rows=0, out=1, bytes=grown.bytes, position=self.part.mark.position())
-
-
-class _Documents:
-    """Files with a name each. `names` lists (as digests) the paths this stream has used, also in earlier slices."""
-
-    def __init__(
-        self, sink: FileSink, shipment: Shipment, template: Template, scope: dict[str, Any], names: PartFile
-    ) -> None:
-        self.sink, self.shipment, self.template, self.scope, self.names = sink, shipment, template, scope, names
-        self.used = set(names.read().split())
-
-    @property
-    def position(self) -> dict[str, Any] | None:
-        return self.names.position
-
-    async def items(self, batch: Batch) -> Taken:
-        raise TypeError("a stream of documents holds no items")
-
-    async def document(self, document: Document) -> Taken:
-        path = self._path(document)
-        part = await self.sink.part(path, self.shipment, packed=self._packed(path, document))
-        size = 0
-        async with _started(part, None):
-            async for piece in _pieces(document.chunks):
-                size += (await blocking(part.append, piece, sync=False)).bytes
-            size += (await blocking(part.publish)).bytes
-        self.used.add(_digest(path))
-        await blocking(self.names.append, _digest(path) + b"\n")
-        return Taken(rows=1, out=1, bytes=size, position=self.names.mark.position())
-
-    async def publish(self) -> Taken:
-        await blocking(self.names.discard)
-        return Taken(rows=0, out=0, bytes=0)
-
-    def _path(self, document: Document) -> PurePosixPath:
-        record = {"key": document.key, "contentType": document.content_type, "size": document.size}
-        rendered = fenced(self.template.render({**self.scope, "record": record}))
-        path = with_extension(rendered, document.content_type)
-        return second(path, document.key) if _digest(path) in self.used else path
-
-    def _packed(self, path: PurePosixPath, document: Document) -> bool:
-        """A `.gz` of the operator's compresses; a record that is called `.gz` already is what its name says."""
-        return path.suffix == ".gz" and not document.key.endswith(".gz") and "gzip" not in document.content_type
-
-
-@asynccontextmanager
-async def _started(part: PartFile, position: dict[str, Any] | None) -> AsyncIterator[None]:
-    try:
-        await blocking(part.start, position)
-        yield
-    finally:
-        await asyncio.shield(asyncio.to_thread(part.close))
-
-
-async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes, about a mebibyte at a time."""
-    gathered = bytearray()
-    async for chunk in chunks:
-        gathered += chunk
-        if len(gathered) >= _PIECE:
-            yield bytes(gathered)
-            gathered.clear()
-    if gathered:
-        yield bytes(gathered)
-
-
-def _digest(path: PurePosixPath) -> bytes:
-    return hashlib.sha256(str(path).encode()).hexdigest()[:16].encode()
+    @asynccontextmanager
+    async def _documents(
+        self, shipment: Shipment, template: Template, scope: Mapping[str, Any], position: dict[str, Any] | None
+    ) -> AsyncIterator[Writer]:
+        kind = shipment.stream.partition(":")[0]
+        final = await self.folder.place(PurePosixPath(f".{kind}"))
+        names = PartFile(final, suffix_of(shipment), fsync=self.folder.fsync)
+        async with started(names, position):
+            yield Documents(self.folder, shipment, template, scope, names)

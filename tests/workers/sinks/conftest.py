@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import nats_server, s3_server
 from tests.workers.sinks.folder import Folder, opened
 from workers.testing.contract import Connect
+
+__all__ = ["nats_server", "s3_server"]
 
 
 @pytest.fixture

@@ -3,30 +3,31 @@ import errno
 import fcntl
 import gzip
 import hashlib
-import json
 import os
 import resource
-import signal
+import shutil
 import stat
-import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import Taken
+from config.contracts.sink import Checked, Taken
 from tests.workers.sinks.folder import Folder, at, part_of
+from workers.formats import Layout, convert, named
 from workers.sinks import file
-from workers.staging import disk_verdict
+from workers.staging import blocking, disk_verdict
 from workers.testing.contract import ALL, PNG, THREE, Connect, SinkContract, send, stored
 from workers.testing.shipments import around, batches, shipment
 
-ROOT = Path(__file__).parents[3]
+LARGER = "let the worker write larger files (ulimit -f), or write to a file system that holds them"
 
 
 class TestFile(SinkContract):
@@ -182,18 +183,6 @@ class TestParts:
             await send(sink, shipment(file.Target()), [], publish=False)
         assert far_side.everything() == []
 
-    async def test_a_killed_process_loses_and_doubles_nothing(self, connect: Connect, far_side: Folder) -> None:
-        """The process is killed (SIGKILL) after it wrote what no checkpoint knows."""
-        program = [sys.executable, "-m", "tests.workers.sinks.killed_while_writing", str(far_side.base)]
-        child = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
-        printed, _ = await child.communicate()
-        assert child.returncode == -signal.SIGKILL
-        position = json.loads(printed)
-        assert (far_side.base / part_of("r1.jsonl")).stat().st_size > 16
-        async with connect() as sink:
-            await send(sink, shipment(file.Target()), batches(*THREE)[1:], position)
-        assert far_side.items("r1") == ALL
-
 
 class TestDisk:
     async def test_a_write_that_stops_half_way_is_taken_back(self, connect: Connect, far_side: Folder) -> None:
@@ -208,18 +197,44 @@ class TestDisk:
         assert far_side.items("r1") == ALL
 
     @pytest.mark.parametrize(
-        ("number", "verdict", "reason"),
+        ("number", "verdict", "reason", "cure"),
         [
-            (errno.ENOSPC, Transient, Reason.TARGET_UNAVAILABLE),
-            (errno.EIO, Transient, Reason.TARGET_UNAVAILABLE),
-            (errno.EACCES, Unauthorized, Reason.TARGET_REFUSED),
-            (errno.EROFS, Unauthorized, Reason.TARGET_REFUSED),
-            (errno.ENAMETOOLONG, Permanent, Reason.TARGET_REFUSED),
+            (errno.ENOSPC, Transient, Reason.TARGET_UNAVAILABLE, "make room on its disk"),
+            (errno.EIO, Transient, Reason.TARGET_UNAVAILABLE, "look after its disk"),
+            (errno.EACCES, Unauthorized, Reason.TARGET_REFUSED, "let the worker write it and its folder"),
+            (errno.EROFS, Unauthorized, Reason.TARGET_REFUSED, "mount its disk so that it can be written"),
+            (errno.ENAMETOOLONG, Permanent, Reason.TARGET_REFUSED, "make the name in `path` shorter"),
         ],
     )
-    def test_each_trouble_has_its_verdict(self, number: int, verdict: type[WorkError], reason: Reason) -> None:
+    def test_each_trouble_has_its_verdict_and_its_cure(
+        self, number: int, verdict: type[WorkError], reason: Reason, cure: str
+    ) -> None:
         found = disk_verdict(OSError(number, os.strerror(number), "/srv/secret-place/x.jsonl"))
-        assert (type(found), found.reason, found.detail) == (verdict, reason, f"{os.strerror(number)}: x.jsonl")
+        detail = f"{os.strerror(number)}: x.jsonl: {cure}"
+        assert (type(found), found.reason, found.detail) == (verdict, reason, detail)
+
+    @pytest.mark.parametrize("format", ["jsonl.gz", "csv", "csv.gz", "parquet", "xlsx"])
+    async def test_a_disk_that_is_full_when_the_file_is_made_is_said_and_mended(
+        self, connect: Connect, far_side: Folder, format: str
+    ) -> None:
+        """The limit of a file's size stands in for the disk's; also it stops a write half way."""
+        shipped = shipment(file.Target.model_validate({"format": format, "columns": "json"}))
+        said = f"File too large: r1.{format}: {LARGER}"
+        with files_up_to(30):
+            async with connect() as sink:
+                with pytest.raises(Transient) as caught:
+                    await send(sink, shipped, batches(THREE[0]))
+        async with connect() as sink:
+            await send(sink, shipped, batches(*THREE))
+        assert (caught.value.detail, far_side.items("r1"), far_side.everything()) == (said, ALL, [f"r1.{format}"])
+
+    @pytest.mark.parametrize("word", ["csv", "csv.gz", "parquet", "xlsx"])
+    async def test_no_room_at_all_is_said(self, tmp_path: Path, word: str) -> None:
+        (tmp_path / "staged").write_bytes(b'{"a":1}\n')
+        with pytest.raises(Transient) as caught:
+            await blocking(convert, tmp_path / "staged", Path("/dev/full"), named(word), Layout())
+        assert str(caught.value).startswith("target_unavailable: No space left on device: ")
+        assert str(caught.value).endswith(": make room on its disk")
 
     async def test_a_file_whose_fsync_failed_is_never_trusted_again(
         self, connect: Connect, far_side: Folder, monkeypatch: pytest.MonkeyPatch
@@ -298,3 +313,43 @@ def files_up_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class TestCheck:
+    async def test_a_folder_that_can_be_written_is_fine_and_stays_as_it_is(
+        self, connect: Connect, far_side: Folder
+    ) -> None:
+        async with connect() as sink:
+            assert isinstance(sink, Checked)
+            await sink.check(file.Target())
+        assert not far_side.base.exists()
+
+    async def test_a_file_where_the_folder_should_be_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "base").write_bytes(b"")
+        assert await self.trouble(tmp_path / "base") == (
+            Permanent,
+            "Not a directory: base: a file stands where a folder is needed: move it away, or write to another path",
+        )
+
+    async def test_a_folder_nobody_may_write_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(dir: Path) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), f"{dir}/tmp123")
+
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+        assert await self.trouble(tmp_path / "a" / "b") == (
+            Unauthorized,
+            f"Permission denied: {tmp_path.name}: let the worker write it and its folder",
+        )
+
+    async def test_a_disk_with_little_room_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5 << 20))
+        assert await self.trouble(tmp_path / "base") == (
+            Transient,
+            "only 5 MiB are free on the disk of base: make room",
+        )
+
+    async def trouble(self, base: Path) -> tuple[type[WorkError], str]:
+        async with file.connect(file.Config(base=base), around(base)) as sink:
+            with pytest.raises(WorkError) as caught:
+                await sink.check(file.Target())
+        return type(caught.value), caught.value.detail
