@@ -14,7 +14,8 @@ from console.cli.options import Json, example
 from console.cli.output import Output, plain, report
 from console.cli.progress import Progress
 from console.demo.folder import demo_folder
-from console.demo.guests import GUESTS, Found, Guest, chosen, compared, served
+from console.demo.guests import GUESTS, Guest, chosen, compared, served
+from console.demo.looking import Found
 from console.demo.play import Scene, complaints, play
 from console.demo.stage import Stage, stage
 from console.failures import CommandFailed
