@@ -18,10 +18,10 @@ install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/de
 ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 
-.PHONY: help setup setup-dev demo test test-long fuzz faults faults-long mutants lint types format bench image k8s clean
+.PHONY: help setup setup-dev demo test test-services test-long fuzz faults faults-long mutants lint types format bench image k8s clean
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -57,6 +57,11 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(BIN)/pytest -q $(ARGS)
 endif
+
+test-services: setup-dev ## Run the tests whose servers are no Python packages; installs what is missing (apt, npm)
+	@bash scripts/services.sh
+	AZURITE=$(CURDIR)/$(VENV)/services/node_modules/.bin/azurite-blob \
+		$(BIN)/pytest -m services -q -n 2 --dist loadfile $$(grep -rl --include='test_*.py' 'mark\.services' tests) $(ARGS)
 
 test-long: setup-dev ## Run the tests that take minutes
 	$(BIN)/pytest -q -s -o addopts="-ra -p no:valkey" tests/long $(ARGS)

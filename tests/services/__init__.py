@@ -5,6 +5,7 @@ Each runs in a fresh folder on free ports of 127.0.0.1, and can be stopped and s
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from console.processes import bound_to_us
@@ -110,9 +111,13 @@ def fresh_folder(owner: str | None = None) -> Iterator[Path]:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """One that is free now, and that no connection of anybody's is given by the system meanwhile: it takes those from
+    32768 on (ip_local_port_range)."""
+    while True:
+        port = secrets.choice(range(15_000, 32_000))
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port: int) -> bool:

@@ -26,7 +26,11 @@ def test_the_end_of_a_name_says_the_format(name: str, format: Format) -> None:
     assert format_of(name) == format
 
 
-@pytest.mark.parametrize("format", [Format(), Format("csv", GZIP), Format("jsonl", ZSTD), Format("xlsx")], ids=str)
+@pytest.mark.parametrize(
+    "format",
+    [Format(), Format("csv", GZIP), Format("jsonl", ZSTD), Format("xlsx")],
+    ids=("jsonl", "csv.gz", "jsonl.zst", "xlsx"),
+)
 def test_a_suffix_is_its_formats_name(format: Format) -> None:
     assert (format_of(f"x{format.suffix}"), named(format.suffix[1:])) == (format, format)
 

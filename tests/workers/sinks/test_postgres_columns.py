@@ -235,6 +235,8 @@ async def test_items_there_was_no_time_for_come_again(
         while rest.count:
             taken.append(await writer.items(rest))
             rest = rest.after(rest.count - taken[-1].left)
+            known = far_side.rows("SELECT next_item FROM _runrelay_checkpoints")
+            assert taken[-1].position == {"item": known[0][0]}
     assert [one.offset for part in taken for one in part.rejected] == [3, 6]
     assert sum(part.rows for part in taken) == 6
     assert len(taken) > 1

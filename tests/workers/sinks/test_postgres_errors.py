@@ -174,11 +174,14 @@ def mistake(request: pytest.FixtureRequest, far_side: Database) -> tuple[Mistake
 
 @pytest.mark.parametrize("mistake", MISTAKES, indirect=True)
 class TestMistakes:
-    async def test_each_has_its_verdict_and_its_cure(self, mistake: tuple[Mistake, Connect]) -> None:
+    async def test_each_has_its_verdict_and_its_cure(
+        self, mistake: tuple[Mistake, Connect], caplog: pytest.LogCaptureFixture
+    ) -> None:
         made, connect = mistake
         with pytest.raises(WorkError) as caught:
             await fill(connect, shipment(into(**made.options)), b'{"url":"a"}', b'{"url":"b"}')
         assert told(caught.value) == (made.kind, made.reason, made.line)
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
     async def test_each_is_seen_before_anything_is_sent(self, mistake: tuple[Mistake, Connect]) -> None:
         made, connect = mistake
