@@ -58,7 +58,7 @@ def test_the_base_can_be_chosen_and_every_stage_stands_on_it() -> None:
 def test_packages_are_installed_by_hash_alone() -> None:
     (install,) = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
     assert "--require-hashes" in install
-    assert "--requirement /tmp/runtime.txt" in install
+    assert "--requirement /tmp/packages.txt" in install
 
 
 def test_every_room_of_the_house_is_in_the_image() -> None:
@@ -70,7 +70,9 @@ def test_all_that_the_dockerfile_copies_passes_the_ignore_file() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line[1:] for line in lines if line.startswith("!")}
     assert "*" in lines
-    assert kept == {rest.split()[0] for word, rest in instructions() if word == "COPY" and "--from" not in rest}
+    copied = {rest.split()[0] for word, rest in instructions() if word == "COPY" and "--from" not in rest}
+    assert kept == {each.replace("${PACKAGES}", which) for each in copied for which in ("sinks", "runtime")}
+    assert ("ARG", "PACKAGES=sinks") in instructions()
 
 
 def test_the_build_script_parses() -> None:
