@@ -51,7 +51,7 @@ demo: $(if $(findstring --sinks,$(ARGS)),setup-dev,setup) ## Run the main job an
 test: setup-dev ## Run every test, with coverage (ARGS="-k name" runs some, without)
 ifeq ($(strip $(ARGS)),)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 else

@@ -32,6 +32,7 @@ from config.units import Size
 from workers.rows import TableTarget
 from workers.sinks._duckdb_table import DuckdbTable, told
 from workers.sinks._table_writer import TableWriter
+from workers.staging import blocking
 
 TAKES = frozenset({"items", "requests"})
 WHOLE = False
@@ -58,7 +59,7 @@ class Config(BaseModel, extra="forbid", frozen=True):
         description="The database file; made if it is missing, with its folder.", examples=["path: results/shop.duckdb"]
     )
     memory: Size = Field(
-        512 * 1024**2,
+        128 * 1024**2,
         ge=64 * 1024**2,
         description="Most memory that DuckDB uses for the file; what is more goes to a folder under the spool.",
         examples=["memory: 2GiB"],
@@ -72,6 +73,7 @@ class Target(TableTarget, frozen=True):
 @asynccontextmanager
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["DuckdbSink"]:
     """The file is opened by deliveries, and closed when none of them uses it."""
+    await blocking(lambda: around.spool.mkdir(parents=True, exist_ok=True))  # DuckDB makes one folder, not its parents
     path = config.path.resolve()
     spill = around.spool.resolve() / f"duckdb-{hashlib.sha256(bytes(path)).hexdigest()[:16]}"  # nobody else's
     yield DuckdbSink(path, {**_SETTINGS, "memory_limit": f"{config.memory}B", "temp_directory": str(spill)})
