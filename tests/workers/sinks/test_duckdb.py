@@ -380,7 +380,7 @@ class TestTrouble:
             tracemalloc.stop()
             (limit,) = await asked(writer, "SELECT current_setting('memory_limit')")
         assert far_side.rows("SELECT count(*), min(n), max(n) FROM results") == [(10_000, 0, 999)]
-        assert (peak < 8 * len(batch.lines), limit) == (True, "512.0 MiB")
+        assert (peak < 8 * len(batch.lines), limit) == (True, "128.0 MiB")
 
     async def test_nothing_is_fetched_from_the_network(self, connect: Connect) -> None:
         async with connect() as sink, sink.open(shipment(WHOLE), None) as writer:
