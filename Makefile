@@ -18,7 +18,7 @@ install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/de
 ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 
-.PHONY: help setup setup-dev demo test test-services test-long fuzz faults faults-long mutants lint types format bench image k8s clean
+.PHONY: help setup setup-sinks setup-dev demo test test-services test-long fuzz faults faults-long mutants lint types format bench image k8s clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,12 +35,19 @@ $(VENV)/.runtime: $(BIN)/python requirements/build.txt requirements/runtime.txt 
 	@$(ours)
 	@touch $@
 
+$(VENV)/.sinks: $(VENV)/.runtime requirements/sinks.txt
+	@echo "Adding what sinks need (once) …"
+	@$(call install,requirements/sinks.txt)
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@echo "Adding what tests need (once) …"
 	@$(call install,requirements/dev.txt)
 	@touch $@
 
 setup: $(VENV)/.runtime ## Install what the demo needs into .venv
+
+setup-sinks: $(VENV)/.sinks ## Install what every sink needs, too
 
 setup-dev: $(VENV)/.dev ## Install what the tests need, too
 

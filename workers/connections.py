@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
+from redis.exceptions import RedisError
 
-from config.contracts.errors import NotYet, Permanent
+from config.contracts.errors import Unauthorized, WorkError
+from config.contracts.reasons import Reason
 from config.contracts.sink import Sink, Surroundings
 from config.route import SinkSpec
 from workers.ledger.ledger import LeaseLost
@@ -29,15 +31,22 @@ class Connections:
 
     @asynccontextmanager
     async def use(self, spec: SinkSpec, around: Surroundings) -> AsyncIterator[Sink]:
-        """The sink, shared with whoever else uses it. After an error in here nobody new gets it: it may be broken.
+        """The sink, shared with whoever else uses it.
 
-        Raises what connecting raises.
+        After the far side was in trouble it is left as soon as nobody uses it: what it holds may be broken, but most
+        sinks mend that themselves, and each connection more would burden a server that is in trouble. After refused
+        credentials, a step that was cut off or a bug nobody new gets it. Raises what connecting raises.
         """
         connection = self._of(spec, around)
         connection.users += 1
         try:
             yield await asyncio.shield(connection.sink)
-        except (SliceOver, LeaseLost, NotYet, Permanent):
+        except (SliceOver, LeaseLost, RedisError):
+            raise
+        except WorkError as error:
+            if isinstance(error, Unauthorized) and error.reason is Reason.TOKEN_REFUSED:
+                self._retire(connection)
+            connection.worn = connection.worn or error.reason is Reason.TARGET_UNAVAILABLE
             raise
         except BaseException:
             self._retire(connection)
@@ -69,7 +78,8 @@ class Connections:
         """Nobody uses it any more, perhaps."""
         if connection.users:
             return
-        if connection not in self._open:
+        if connection.worn or not connection.connected or connection not in self._open:
+            self._retire(connection)
             connection.leave()
             return
         moment = connection.used = asyncio.get_running_loop().time()
@@ -88,20 +98,22 @@ class _Connection:
         sink: done as soon as it is connected, or could not be.
         users: turns that have it now.
         used: when the last of them let it go, by the loop's clock.
+        worn: whether its far side was in trouble.
     """
 
     def __init__(self, spec: SinkSpec, around: Surroundings) -> None:
         self.spec = spec
         self.sink: asyncio.Future[Sink] = asyncio.get_running_loop().create_future()
-        self.users, self.used = 0, 0.0
+        self.users, self.used, self.worn = 0, 0.0, False
         self._over = asyncio.Event()
         self._task = asyncio.create_task(self._keep(around))
 
     async def _keep(self, around: Surroundings) -> None:
         try:
-            async with self.spec.module.connect(self.spec.config, around) as sink:
+            async with asyncio.timeout(None) as limit, self.spec.module.connect(self.spec.config, around) as sink:
                 self.sink.set_result(sink)
                 await self._over.wait()
+                limit.reschedule(asyncio.get_running_loop().time() + FAREWELL)
         except Exception as error:
             self._tell(error)
         finally:
@@ -114,11 +126,16 @@ class _Connection:
         self.sink.set_exception(error)
         self.sink.exception()  # whoever waited for it may have gone
 
+    @property
+    def connected(self) -> bool:
+        return self.sink.done() and not self.sink.cancelled() and self.sink.exception() is None
+
     def leave(self) -> None:
+        """Begin to; if it is not even connected, stop trying."""
         self._over.set()
+        if not self.sink.done():
+            self._task.cancel()
 
     async def gone(self) -> None:
-        """Wait until it has taken its leave, or for FAREWELL seconds."""
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([self._task], timeout=FAREWELL)
-        self._task.cancel()
+        """Wait until it has taken its leave."""
+        await asyncio.wait([self._task])

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import msgspec
@@ -93,9 +94,13 @@ class Turn:
         settings, loop = self.runtime.settings, asyncio.get_running_loop()
         most = (settings.slice_seconds + settings.job_timeout) / 2
 
-        def publishing() -> None:
+        @contextmanager
+        def publishing() -> Iterator[None]:
             nonlocal most
-            most = settings.publish_timeout
+            usual, most = most, settings.publish_timeout
+            limit.reschedule(loop.time() + most)
+            yield
+            most = usual
             limit.reschedule(loop.time() + most)
 
         try:
@@ -106,7 +111,7 @@ class Turn:
                 raise
             raise Transient(Reason.TOO_SLOW, f"one step took longer than {most:.0f} s") from exc
 
-    async def _ship(self, publishing: Callable[[], None]) -> None:
+    async def _ship(self, publishing: Callable[[], AbstractContextManager[None]]) -> None:
         runtime, delivery = self.runtime, self.delivery
         source, api = runtime.source(delivery.source)
         self.settle = source.settle

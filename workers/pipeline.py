@@ -6,6 +6,7 @@ checkpointed, in this order, so that a kill between any two of them repeats one 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +39,7 @@ class Work:
         scope: the names templates may use.
         rows: stream → the rows to send, where they are not simply all.
         unsure: whether the turn before this one broke off.
-        publishing: says that the last step of a stream begins, which may take longer than others.
+        publishing: around the last step of a stream, which may take longer than others.
     """
 
     source: Source
@@ -52,7 +53,7 @@ class Work:
     progress: Progress
     budget: Budget
     unsure: bool = False
-    publishing: Callable[[], None] = lambda: None
+    publishing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 async def ship(work: Work) -> None:
@@ -84,8 +85,8 @@ async def _ship_stream(work: Work, stream: str) -> None:
             await progress.restart(mismatch)
             raise Transient(mismatch.reason, mismatch.detail) from mismatch
         await progress.confirm()
-        work.publishing()
-        published = await writer.publish()
+        with work.publishing():
+            published = await writer.publish()
         judge(work.target.bad_items, published.rejected, progress.receipt.rejected, progress.receipt.read)
         await progress.end(published)
 
@@ -123,7 +124,10 @@ async def _write_batch(work: Work, batch: Batch, writer: Writer) -> None:
     if work.route.read.clean:
         kept, _ = await asyncio.to_thread(clean, kept)
     while done < end:
+        before = work.progress.at.position
         taken = await writer.items(kept) if kept.count else _still(work.progress)
+        if taken.left and taken.left == kept.count and taken.position == before:
+            raise Transient(Reason.INTERNAL_ERROR, "the sink took nothing of a batch, nor did it say why")
         offered = kept.count - taken.left
         rest = kept.after(offered) if taken.left else kept
         upto = rest.offset if taken.left else end

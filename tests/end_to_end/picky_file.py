@@ -11,14 +11,15 @@ from config.contracts.sink import Batch, Rejected, Shipment, Surroundings, Taken
 from workers.sinks import file
 
 TAKES, WHOLE = frozenset({"items", "requests"}), True
-MOST = 3
 
 
 class Config(file.Config, frozen=True):
-    """`refuses`: rows that are refused, by number. `pause`: seconds that publishing takes."""
+    """`refuses`: rows that are refused, by number. `pause`: seconds that publishing takes. `takes`: items of
+    a batch that it takes."""
 
     refuses: frozenset[int] = frozenset()
     pause: float = 0.0
+    takes: int = 3
 
 
 class Target(file.Target, frozen=True):
@@ -44,14 +45,14 @@ class PickySink:
 
 class PickyWriter:
     def __init__(self, writer: Writer, config: Config) -> None:
-        self.writer, self.refuses, self.pause = writer, config.refuses, config.pause
+        self.writer, self.refuses, self.pause, self.takes = writer, config.refuses, config.pause, config.takes
 
     @property
     def position(self) -> dict[str, Any] | None:
         return self.writer.position
 
     async def items(self, batch: Batch) -> Taken:
-        rows = list(zip(batch.numbers, batch.items(), strict=True))[:MOST]
+        rows = list(zip(batch.numbers, batch.items(), strict=True))[: self.takes]
         good = b"".join(item + b"\n" for number, item in rows if number not in self.refuses)
         bad = tuple(Rejected(number, "it is not to my taste") for number, _ in rows if number in self.refuses)
         taken = await self.writer.items(Batch(batch.index, batch.offset, good, good.count(b"\n")))

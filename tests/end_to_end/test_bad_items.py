@@ -68,3 +68,15 @@ async def test_a_batch_that_is_taken_in_parts_counts_what_was_filtered(
     assert (row.expected, row.read, row.filtered, row.rejected, row.delivered) == (9, 9, 4, 1, 4)
     lines = (tmp_path / "results" / f"{run['id']}.jsonl").read_text().splitlines()
     assert lines == ['{"n": 0}', '{"n": 5}', '{"n": 6}', '{"n": 7}']
+
+
+async def test_a_sink_that_takes_nothing_is_a_bug_and_no_endless_loop(
+    settings: Settings, tmp_path: Path, actors: Path
+) -> None:
+    routes = (ROUTES % ([], "reject", "false")).replace("refuses: []", "takes: 0, retry: {for: 100ms, backoff: [50ms]}")
+    async with installation(settings, tmp_path, routes, actors) as place:
+        run = await place.start("local~pusher", {"items": 5})
+        _, (delivery,) = await place.finished(run["id"])
+
+    assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "retries_exhausted")
+    assert "the sink took nothing of a batch" in delivery.detail

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
+from redis.exceptions import RedisError
 
-from config.contracts.errors import NotYet, Permanent, Transient
+from config.contracts.errors import NotYet, Permanent, Transient, Unauthorized
 from config.contracts.reasons import Reason
 from config.contracts.sink import SinkModule, Surroundings
 from config.route import SinkSpec
@@ -22,6 +23,8 @@ from workers.testing.shipments import around
 class Config(BaseModel, frozen=True):
     url: str = "there"
     fails: bool = False
+    hangs: bool = False
+    clings: bool = False
 
 
 class Place(ModuleType):
@@ -38,7 +41,9 @@ class Place(ModuleType):
         await asyncio.sleep(0)
         if config.fails:
             raise Transient(Reason.TARGET_UNAVAILABLE, "nobody there")
+        await asyncio.sleep(3600 * config.hangs)
         yield object()
+        await asyncio.sleep(3600 * config.clings)
         assert asyncio.current_task() is task, "what was entered in one task is left in the same"
         self.log.append(f"leaving {config.url}")
 
@@ -90,8 +95,10 @@ async def test_what_nobody_uses_is_left_after_a_while(place: Place, lent: Surrou
     await connections.close()
 
 
-@pytest.mark.parametrize("error", [Transient(Reason.TARGET_UNAVAILABLE), KeyError("a bug"), asyncio.CancelledError()])
-async def test_after_trouble_it_is_connected_anew_and_left_when_the_last_has_gone(
+@pytest.mark.parametrize(
+    "error", [Unauthorized(Reason.TOKEN_REFUSED), KeyError("a bug"), asyncio.CancelledError()], ids=repr
+)
+async def test_what_may_be_broken_is_given_to_nobody_new(
     place: Place, lent: Surroundings, error: BaseException
 ) -> None:
     connections = Connections()
@@ -107,7 +114,34 @@ async def test_after_trouble_it_is_connected_anew_and_left_when_the_last_has_gon
     assert sorted(place.log) == ["connecting to there"] * 2 + ["leaving there"] * 2
 
 
-@pytest.mark.parametrize("error", [SliceOver(), NotYet(Reason.PACED, wait=1), Permanent(Reason.ITEM_REFUSED)])
+async def test_after_trouble_it_is_connected_anew_once_nobody_uses_it(place: Place, lent: Surroundings) -> None:
+    """A server in trouble is not burdened with more connections."""
+    connections = Connections()
+    async with connections.use(spec(place), lent) as shared:
+        for _ in range(3):
+            with pytest.raises(Transient):
+                async with connections.use(spec(place), lent):
+                    raise Transient(Reason.TARGET_UNAVAILABLE)
+        async with connections.use(spec(place), lent) as still:
+            assert still is shared
+    async with connections.use(spec(place), lent) as fresh:
+        assert fresh is not shared
+    await connections.close()
+    assert sorted(place.log) == ["connecting to there"] * 2 + ["leaving there"] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SliceOver(),
+        NotYet(Reason.PACED, wait=1),
+        Permanent(Reason.ITEM_REFUSED),
+        Transient(Reason.SOURCE_UNAVAILABLE),
+        Unauthorized(Reason.SOURCE_TOKEN_REFUSED),
+        RedisError(),
+    ],
+    ids=repr,
+)
 async def test_what_is_no_trouble_of_its_own_keeps_it(place: Place, lent: Surroundings, error: Exception) -> None:
     connections = Connections()
     with pytest.raises(type(error)):
@@ -116,6 +150,27 @@ async def test_what_is_no_trouble_of_its_own_keeps_it(place: Place, lent: Surrou
     async with connections.use(spec(place), lent):
         assert place.log == ["connecting to there"]
     await connections.close()
+
+
+async def test_who_gives_up_connecting_leaves_nothing_behind(place: Place, lent: Surroundings) -> None:
+    connections = Connections()
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01), connections.use(spec(place, hangs=True), lent):
+            pass
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_sink_that_hangs_at_its_farewell_is_left_alone(
+    place: Place, lent: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.connections.FAREWELL", 0.01)
+    connections = Connections()
+    async with connections.use(spec(place, clings=True), lent):
+        pass
+    await connections.close()
+    assert place.log == ["connecting to there"]
 
 
 async def test_everybody_hears_why_it_could_not_be_connected(place: Place, lent: Surroundings) -> None:
