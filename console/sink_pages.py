@@ -1,19 +1,23 @@
 """What can be said of every sink: from its docstring, its options and its `ABOUT`, so that no page lags behind."""
 
+import ast
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, SecretStr
+from pydantic import AnyUrl, BaseModel, BeforeValidator, HttpUrl, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from config import plugins
 from config.contracts.sink import About
 from config.units import octets, per_time, seconds, share
+from workers.routing.expressions import Template
+from workers.routing.values import Value
 
 _UNITS = {seconds: "duration", octets: "size", per_time: "rate", share: "percentage"}
 _WORDS: dict[Any, str] = {
@@ -23,6 +27,11 @@ _WORDS: dict[Any, str] = {
     bool: "yes or no",
     Path: "path",
     SecretStr: "secret",
+    AnyUrl: "URL",
+    HttpUrl: "URL",
+    Template: "template",
+    Value: "text or mapping",
+    BaseModel: "block",
     dict: "mapping",
 }
 
@@ -51,7 +60,7 @@ class Page:
         type: what `type:` names.
         text: the module's docstring.
         takes: the streams it can take, in order.
-        missing: what to install before it can be used; then nothing else is known of it.
+        missing: what to install before it can be used; then its options are not known.
     """
 
     type: str
@@ -76,12 +85,31 @@ def pages() -> list[Page]:
 
 def page(type: str) -> Page:
     """Raises PluginMissing if there is no such type."""
-    if plugins.SYNONYMS.get(type, type) not in plugins.known("workers.sinks", plugins.SINKS):
+    name = plugins.SYNONYMS.get(type, type)
+    if name not in plugins.known("workers.sinks", plugins.SINKS):
         plugins.load("workers.sinks", type, plugins.SINKS)
     try:
-        return _of(plugins.SYNONYMS.get(type, type), plugins.load("workers.sinks", type, plugins.SINKS))
+        return _of(name, plugins.load("workers.sinks", type, plugins.SINKS))
     except plugins.PluginMissing as exc:
-        return Page(type, "", missing=exc.message)
+        return _read(name, exc.message)
+
+
+def _read(type: str, missing: str) -> Page:
+    """What the source of one of ours says, which cannot be imported."""
+    spec = find_spec(f"workers.sinks.{type}")
+    if spec is None or spec.origin is None:
+        return Page(type, "", missing=missing)
+    source = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return Page(type, ast.get_docstring(source) or "", about=_written_about(source), missing=missing)
+
+
+def _written_about(source: ast.Module) -> About | None:
+    """Its `ABOUT`, whose parts are literals."""
+    for one in source.body:
+        match one:
+            case ast.Assign(targets=[ast.Name("ABOUT")], value=ast.Call(keywords=parts)):
+                return About(**{str(part.arg): ast.literal_eval(part.value) for part in parts})
+    return None
 
 
 def _of(type: str, module: ModuleType) -> Page:
@@ -98,7 +126,8 @@ def _of(type: str, module: ModuleType) -> Page:
 
 
 def _options(model: type[BaseModel], before: str = "") -> Iterator[Option]:
-    for name, info in model.model_fields.items():
+    """Those that are required come first."""
+    for name, info in sorted(model.model_fields.items(), key=lambda field: not field[1].is_required()):
         key = f"{before}{info.alias or name}"
         inner = _block(info.annotation)
         if inner is None or info.description:
@@ -130,11 +159,15 @@ def _word(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return _kind(FieldInfo.from_annotation(annotation))
     if origin in {tuple, list, frozenset, set}:
-        return f"list of {_word(inner[0])}" if inner else "list"
+        return f"list of {_many(_word(inner[0]))}" if inner else "list"
     if origin is dict:
-        return f"mapping to {_word(inner[1])}"
+        return f"mapping of {_many(_word(inner[1]))}"
     known = (annotation, *getattr(annotation, "__mro__", ()))
     return next((_WORDS[one] for one in known if one in _WORDS), getattr(annotation, "__name__", "value").lower())
+
+
+def _many(word: str) -> str:
+    return f"{word}s" if word.isalpha() else word
 
 
 def _default(info: FieldInfo) -> str | None:

@@ -3,6 +3,7 @@ errors included: `{"kind", "message"}`, and `"problems"` for a configuration tha
 
 import json
 import sys
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,13 @@ class Output:
         """A line of the result for people; nothing with `--json`."""
         if not self.json:
             self.out.print(_lines(line), soft_wrap=True)
+
+    def flow(self, text: str, *, indent: str = "") -> None:
+        """Prose of ours: paragraphs as wide as the console. `indent`: what each line but the first begins with."""
+        wrap = textwrap.TextWrapper(
+            self.out.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        self.tell("\n\n".join(part if _is_set(part) else wrap.fill(part) for part in text.split("\n\n")))
 
     def show(self, what: Any) -> None:
         """A table or the like, for people."""
@@ -79,6 +87,11 @@ def _lines(text: str) -> str:
     return "\n".join(map(escaped, text.split("\n")))
 
 
+def _is_set(paragraph: str) -> bool:
+    """Whether its lines are as they should stay: code, or a list."""
+    return any(line.startswith((" ", "- ")) for line in paragraph.splitlines())
+
+
 def _json(facts: Mapping[str, Any]) -> str:
     """On one line. What could steer the terminal it is shown on can only stand inside of strings, and is escaped."""
     text = json.dumps(msgspec.to_builtins(facts), ensure_ascii=False, separators=(",", ":"))
@@ -89,3 +102,8 @@ def plain(text: object, most: int = 200) -> Text:
     """Text of others, safe for a terminal: nothing in it is markup or moves the cursor."""
     said = escaped(masked(str(text)))
     return Text(said if len(said) <= most else f"{said[: most - 1]}…")
+
+
+def ours(text: str) -> Text:
+    """Text of our own pages: as it was written, so that an example of a URL keeps its `user:password@`."""
+    return Text(escaped(text))

@@ -1,5 +1,6 @@
 """`runrelay sinks`: what results can be delivered to."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -9,9 +10,12 @@ from rich.text import Text
 
 from config import plugins
 from console.cli.options import Json, example
-from console.cli.output import Output, plain
+from console.cli.output import Output, ours, plain
 from console.failures import CommandFailed
 from console.sink_pages import Option, Page, page, pages
+
+#: Where the second column of what is known of one begins.
+_INDENT = 10
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,6 +35,8 @@ def sinks(
     except plugins.PluginMissing as exc:
         raise CommandFailed("not_found", exc.message) from None
     if found.missing:
+        if found.text:
+            _tell(out, found)
         raise CommandFailed("plugin_missing", found.missing)
     out.fact(**_facts(found))
     _tell(out, found)
@@ -43,9 +49,9 @@ def _list(out: Output) -> None:
     for one in pages():
         out.fact(**_facts(one))
         promise = one.about.promise.split(";")[0].split(":")[0] if one.about else ""
-        table.add_row(one.type, plain(promise, 200), plain(one.missing or one.summary, 200))
+        table.add_row(one.type, ours(promise), plain(one.missing, 200) if one.missing else ours(one.summary))
     out.show(table)
-    out.tell("`runrelay sinks TYPE` tells everything of one. Any importable module can be a sink, too.")
+    out.flow("`runrelay sinks TYPE` tells everything of one. Any importable module can be a sink, too.")
 
 
 def _facts(one: Page) -> dict[str, Any]:
@@ -70,19 +76,24 @@ def _option(one: Option) -> dict[str, Any]:
 
 
 def _tell(out: Output, one: Page) -> None:
-    out.tell(f"{one.type}\n\n{one.text}\n")
-    out.tell(f"Takes     {', '.join(one.takes)}{', alerts' if one.alerts else ''}")
-    if one.about:
-        out.tell(f"Promise   {one.about.promise}")
-        out.tell(f"Tested    {one.about.tested}")
-        if one.about.synonyms:
-            out.tell(f"Also      {', '.join(f'type: {name}' for name in one.about.synonyms)}")
-        if one.about.extra:
-            out.tell(f"Install   pip install 'runrelay[{one.about.extra}]'")
+    out.flow(f"{one.type}\n\n{one.text}")
+    out.tell("")
+    for name, value in _lines(one):
+        if value:
+            out.flow(f"{name:<{_INDENT}}{value}", indent=" " * _INDENT)
     _options(out, "Options of the sink, under `sinks:`", one.config)
     _options(out, "Options of a target, under `to:`", one.target)
     if one.about:
         out.tell(f"\nExample\n\n{_indented(one.about.example)}")
+
+
+def _lines(one: Page) -> Iterator[tuple[str, str]]:
+    yield "Takes", ", ".join((*one.takes, *(("alerts",) if one.alerts else ())))
+    if one.about:
+        yield "Promise", one.about.promise
+        yield "Tested", one.about.tested
+        yield "Also", ", ".join(f"type: {name}" for name in one.about.synonyms)
+        yield "Install", f"pip install 'runrelay[{one.about.extra}]'" if one.about.extra else ""
 
 
 def _options(out: Output, title: str, options: tuple[Option, ...]) -> None:
@@ -93,8 +104,8 @@ def _options(out: Output, title: str, options: tuple[Option, ...]) -> None:
     for name in ("", "default", ""):
         table.add_column(name)
     for one in options:
-        default = Text("required", "bold") if one.default is None else plain(one.default, 100)
-        table.add_row(one.name, plain(one.kind.replace("`", ""), 100), default, plain(one.description, 600))
+        default = Text("required", "bold") if one.default is None else ours(one.default)
+        table.add_row(one.name, ours(one.kind.replace("`", "")), default, ours(one.description))
     out.show(table)
 
 

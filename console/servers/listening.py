@@ -1,6 +1,7 @@
 """A server that is ready as soon as it takes connections at its port."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -62,8 +63,20 @@ class ListeningServer:
         return False
 
 
-def free_port() -> int:
+def free_port(beside: int = 0) -> int:
+    """One of 127.0.0.1 that is free now, and that no connection of anybody's is given by the system meanwhile: it takes
+    those from 32768 on (ip_local_port_range).
+
+    beside: how far above it another one is that shall be free, too.
+    """
+    while True:
+        port = secrets.choice(range(15_000, 32_000 - beside))
+        with suppress(OSError):
+            for one in {port, port + beside}:
+                _bind(one)
+            return port
+
+
+def _bind(port: int) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+        taken.bind(("127.0.0.1", port))

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from console.processes import bound_to_us
+from console.servers.listening import free_port
 
 #: Who may do everything there.
 USER, PASSWORD = "runrelay", "for-one-demo-only"
@@ -39,7 +39,7 @@ class PostgresServer:
     """
 
     def __init__(self, room: Path) -> None:
-        self.room, self.data, self.port = room, room / "data", _free_port()
+        self.room, self.data, self.port = room, room / "data", free_port()
         self.url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
         self._programs = _programs(room)
         self._process: subprocess.Popen[bytes] | None = None
@@ -146,10 +146,3 @@ def _who() -> dict[str, Any]:
         return {}
     nobody = pwd.getpwnam(_NOT_ROOT)
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

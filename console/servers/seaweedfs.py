@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from console.processes import bound_to_us
+from console.servers.listening import free_port
 
 #: Who may do everything there; the others have the same secret.
 ACCESS_KEY, SECRET_KEY = "runrelay", "for-one-demo-only"
@@ -123,15 +123,7 @@ def _answers(port: int) -> bool:
 
 def _free_ports(count: int) -> list[int]:
     """Ports that are free together with the ones that come with them."""
-    found: list[int] = []
+    found: set[int] = set()
     while len(found) < count:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            try:
-                other.bind(("127.0.0.1", port + _GRPC))
-            except (OSError, OverflowError):
-                continue
-        if port not in found:
-            found.append(port)
-    return found
+        found.add(free_port(beside=_GRPC))
+    return list(found)

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, HttpUrl, SecretStr
 
 from config import plugins
 from config.routes import load
 from config.units import Duration, PerTime, Rate, Size
+from console.cli import output
 from console.cli.main import main
-from console.sink_pages import Option, Page, _options, page, pages
+from console.sink_pages import Option, Page, _options, _read, page, pages
 from scripts.reference import SINKS, sinks
+from workers.formats import FilePath
+from workers.routing.values import Value
 
 SOURCES = 'sources: {apify: {token: "t-0123456789", webhook: {secrets: ["s-0123456789-0123456789-0123456789"]}}}\n'
 
@@ -33,22 +36,31 @@ class Everything(BaseModel):
     key: tuple[str, ...] = Field((), description="Which.")
     more: dict[str, int] = Field({}, description="More.")
     sure: bool = Field(True, description="Whether.")
-    collect: Storm = Storm()
+    collect: Storm = Field(Storm(), description="A storm.")
+    name: FilePath | None = Field(None, description="Its name.")
+    body: Value | None = Field(None, description="What it holds.")
+    keys: SecretStr | dict[str, SecretStr] | None = Field(None, description="Who.")
+    to: HttpUrl = Field(description="Whereto.")
 
 
 def test_options_are_told_as_somebody_would_write_them() -> None:
     assert list(_options(Everything)) == [
         Option("url", "secret", None, "Where to."),
+        Option("to", "URL", None, "Whereto."),
         Option("base", "path", "", "A folder."),
         Option("mode", "`append` · `upsert`", "append", "How."),
         Option("wait", "duration", "90s", "So long."),
         Option("most", "size", "16MiB", "So much."),
         Option("pace", "rate", "5/s", "So often."),
         Option("seldom", "rate", "", "So seldom."),
-        Option("key", "list of text", "", "Which."),
-        Option("more", "mapping to number", "", "More."),
+        Option("key", "list of texts", "", "Which."),
+        Option("more", "mapping of numbers", "", "More."),
         Option("sure", "yes or no", "true", "Whether."),
+        Option("collect", "block", "", "A storm."),
         Option("collect.for", "duration", "5m", "How long."),
+        Option("name", "template", "", "Its name."),
+        Option("body", "text or mapping", "", "What it holds."),
+        Option("keys", "secret or mapping of secrets", "", "Who."),
     ]
 
 
@@ -118,7 +130,36 @@ def test_one_that_lacks_its_package_says_what_to_install(
     monkeypatch.setattr(plugins, "load", lacking)
     assert page("stdout").missing
     assert main(["sinks", "stdout"]) == 1
-    assert "pip install 'runrelay[stdout]'" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "Prints items as JSON Lines" in told.out
+    assert "Promise   at least once" in told.out
+    assert told.err == "runrelay: `stdout` needs the package `x`: pip install 'runrelay[stdout]'\n"
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.type)
+def test_text_and_promise_can_be_read_without_its_packages(one: Page) -> None:
+    assert _read(one.type, "x") == Page(one.type, one.text, about=one.about, missing="x")
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in plugins.known("workers.sinks", plugins.SINKS))])
+def test_prose_is_as_wide_as_the_console(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "FILE_WIDTH", 80)
+    assert main(["sinks", *words]) == 0
+    prose = capsys.readouterr().out.split("\nExample\n")[0]
+    assert [line for line in prose.splitlines() if len(line.rstrip()) > 80] == []
+
+
+def test_lists_and_code_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = "- one\n- two\n\n    code"
+    output.Output(False).flow(f"a\nb\n\n{kept}")
+    assert capsys.readouterr().out == f"a b\n\n{kept}\n"
+
+
+def test_a_url_in_a_page_is_shown_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sinks", "postgres"]) == 0
+    assert "postgresql://user:password@host:5432/database" in capsys.readouterr().out
 
 
 def test_the_reference_page_is_what_the_sinks_say() -> None:

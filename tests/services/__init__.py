@@ -5,7 +5,6 @@ Each runs in a fresh folder on free ports of 127.0.0.1, and can be stopped and s
 
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import socket
@@ -13,10 +12,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from console.processes import bound_to_us
+from console.servers.listening import free_port as free_port
 
 #: Seconds a server may take to answer, and to stop.
 START_TIMEOUT = 60.0
@@ -108,16 +108,6 @@ def fresh_folder(owner: str | None = None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    """One that is free now, and that no connection of anybody's is given by the system meanwhile: it takes those from
-    32768 on (ip_local_port_range)."""
-    while True:
-        port = secrets.choice(range(15_000, 32_000))
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
 
 
 def listens(port: int) -> bool:
