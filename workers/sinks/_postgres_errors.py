@@ -13,9 +13,10 @@ from workers.sinks._postgres_table import CHECKPOINTS, Table, listed_values, lit
 
 #: Classes of what is wrong with a row: its values, a rule of the table, its size, or a trigger that said no.
 _OF_ROWS = ("22", "23", "54", "P0")
-_NO_RIGHT, _NO_DATABASE, _NO_SCHEMA, _READ_ONLY = "42501", "3D000", "3F000", "25006"
+_NO_RIGHT, _NO_DATABASE, _NO_SCHEMA, _READ_ONLY, _TOO_LARGE = "42501", "3D000", "3F000", "25006", "54000"
 #: A table that others changed or dropped under our hands is looked at anew.
 _CHANGED = frozenset({"42P01", "42703", "42804", "42P10"})
+_PORT = 5432
 _HINTS = {
     "53100": "make room on the server's disk",
     "53300": "raise max_connections there, or end some",
@@ -37,8 +38,15 @@ def of_rows(error: BaseException) -> bool:
     return isinstance(error, asyncpg.PostgresError) and str(error.sqlstate)[:2] in _OF_ROWS
 
 
+def too_large(error: BaseException) -> bool:
+    """Whether a row is larger than a page, or a value than an index takes."""
+    return getattr(error, "sqlstate", None) == _TOO_LARGE
+
+
 def lost(error: BaseException | None) -> bool:
-    """Whether the connection went away, and with it the answer."""
+    """Whether the connection went away, and with it the answer. A server that hung until our time was up still does."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return False
     return isinstance(error, OSError | asyncpg.InterfaceError) or str(getattr(error, "sqlstate", ""))[:2] in {
         "08",
         "57",
@@ -56,7 +64,7 @@ def verdict(error: Exception, url: str) -> WorkError:  # noqa: PLR0911  # one li
     state = str(getattr(error, "sqlstate", None) or "")
     match state[:2]:
         case "":
-            return _unreachable(error, parts.hostname or "its socket")
+            return _unreachable(error, parts.hostname or "its socket", parts.port)
         case "28":
             cure = f'mend the user and password in `url`: the role "{parts.username}" may not log in'
             return Unauthorized(Reason.TOKEN_REFUSED, f"{cure} ({said(error)})"[:300])
@@ -74,7 +82,7 @@ def verdict(error: Exception, url: str) -> WorkError:  # noqa: PLR0911  # one li
     return Transient(Reason.TARGET_UNAVAILABLE, ": ".join([said(error), *filter(None, [_HINTS.get(state)])]))
 
 
-def _unreachable(error: Exception, host: str) -> WorkError:
+def _unreachable(error: Exception, host: str, port: int | None) -> WorkError:
     if isinstance(error, ssl.SSLCertVerificationError):
         cure = "name its authority in `url` (sslrootcert=…)"
         return Unauthorized(Reason.TARGET_REFUSED, f"{host} shows a certificate that nobody vouches for: {cure}")
@@ -82,9 +90,13 @@ def _unreachable(error: Exception, host: str) -> WorkError:
         return Unauthorized(Reason.TARGET_REFUSED, f"{host} does not encrypt, as `url` demands: mend its sslmode")
     if isinstance(error, asyncpg.ClientConfigurationError):
         return Unauthorized(Reason.TARGET_REFUSED, "`url` is none that Postgres understands: mend it")
-    why = {TimeoutError: "no answer in time", asyncpg.InterfaceError: "the connection broke off"}.get(type(error))
-    known = why or (getattr(error, "strerror", None) or "it cannot be reached, or the connection broke off")
-    return Transient(Reason.TARGET_UNAVAILABLE, f"{host}: {known}"[:300])
+    if isinstance(error, TimeoutError):
+        return Transient(Reason.TARGET_UNAVAILABLE, f"{host}: no answer in time")
+    broken = isinstance(error, asyncpg.InterfaceError | ConnectionError | ssl.SSLError)
+    if broken and not isinstance(error, ConnectionRefusedError):
+        return Transient(Reason.TARGET_UNAVAILABLE, f"{host}: the connection broke off")
+    cure = "is it up? mend host and port in `url`"
+    return Transient(Reason.TARGET_UNAVAILABLE, f"the database cannot be reached at {host}:{port or _PORT}: {cure}")
 
 
 def no_right(error: BaseException) -> bool:

@@ -19,6 +19,11 @@ Item = tuple[int, bytes]
 Members = Mapping[str, bytes]
 
 NULL = b"\\N"
+#: Most columns of a table that grows: a row of so many values of any length fits a page of 8 KiB, since Postgres moves
+#: what is longer than 24 bytes elsewhere (postgresql.org/docs/18/storage-toast.html).
+MOST_COLUMNS = 250
+#: Digits a `numeric` has at most, before the point and behind it (postgresql.org/docs/18/datatype-numeric.html).
+_BEFORE, _BEHIND = 131_072, 16_383
 #: Types of columns that we make, and of those of ours.
 TYPES = {
     **dict.fromkeys(STAMPS, "text"),
@@ -37,6 +42,7 @@ _ODD = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
+_NUMBER = re.compile(rb"-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,9}))?")
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -51,6 +57,11 @@ class Column(NamedTuple):
     def foreign(self) -> bool:
         """Whether only Postgres knows what fits it."""
         return self.written and self.type not in _OURS
+
+
+class _Room(Columns):
+    def _may_be_one(self, name: str) -> bool:
+        return len(self.known) < MOST_COLUMNS and super()._may_be_one(name)
 
 
 @dataclass
@@ -139,7 +150,7 @@ class _Rows:
         self.types = {name: column.type if column.written else "" for name, column in encoder.columns.items()}
         self.settled = self.types.keys() - _OWN
         self.cells = dict[str, Callable[[bytes], bytes | None]]()
-        self.room = Columns(self.types, self.target, _RESERVED)
+        self.room = _Room(self.types, self.target, _RESERVED)
         self.out = Lines()
 
     def lines(self) -> Lines:
@@ -198,7 +209,12 @@ class _Rows:
             return found
         if self.target.columns == "evolve":
             found = {name: written for name, written in found.items() if written != b"null" or name in self.types}
-        return self.room.of(found)
+        placed = self.room.of(found)
+        if MORE in placed:
+            left = [(name, written) for name, written in found.items() if name == MORE or name not in placed]
+            if any(vast(written) for _, written in left):
+                placed[MORE] = joined((name, _held(written)) for name, written in left)
+        return placed
 
     def _cell(self, name: str, written: bytes) -> Callable[[bytes], bytes | None]:
         """What makes cells of a column; one that is new gets the type of this value."""
@@ -218,7 +234,7 @@ class _Rows:
             self.out.dropped += len(left.keys() & self.without if self.without else left)
             return
         self.room.need(MORE)
-        more = joined([*_inside(placed.get(MORE)), *left.items()])
+        more = joined([*_inside(placed.get(MORE)), *((name, _held(written)) for name, written in left.items())])
         row[MORE] = self._cell(MORE, more)(more) or NULL
 
 
@@ -250,8 +266,27 @@ def _any(written: bytes) -> bytes:
 
 def _number(written: bytes) -> bytes | None:
     if written[:1] in b"-0123456789":
-        return _sound(written)
+        return None if vast(_sound(written)) else written
     return NULL if written == b"null" else _clash(written)
+
+
+def vast(written: bytes) -> bool:
+    """Whether a JSON text is a number that neither `numeric` nor `jsonb` can hold."""
+    if len(written) <= _BEHIND and b"e" not in written and b"E" not in written:
+        return False
+    if written[:1] not in b"-0123456789":
+        return False
+    if (found := _NUMBER.fullmatch(written)) is None:
+        return True
+    whole, part, power = found[1], found[2] or b"", int(found[3] or 0)
+    digits = (whole + part).lstrip(b"0")
+    before = len(digits) - len(part) + power if digits else 0
+    return before > _BEFORE or len(part) - power > _BEHIND
+
+
+def _held(written: bytes) -> bytes:
+    """As `jsonb` can hold it: a number that it cannot is a text."""
+    return b'"' + written + b'"' if vast(written) else written
 
 
 def _truth(written: bytes) -> bytes | None:

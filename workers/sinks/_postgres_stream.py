@@ -14,8 +14,8 @@ import structlog
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Rejected, Shipment, Taken
-from workers.rows import STAMPS, missing, read
-from workers.sinks._postgres_errors import of_rows, said
+from workers.rows import MORE, STAMPS, missing, read
+from workers.sinks._postgres_errors import of_rows, said, too_large
 from workers.sinks._postgres_rows import Column, Encoder, Item, Lines, plain
 from workers.sinks._postgres_table import PATIENCE, Shape, Table, listed, literal, quoted
 
@@ -130,7 +130,8 @@ class Stream:
     def _begin_transaction(self) -> str:
         limit = f"{900 * self.patience:.0f}ms"  # before we stop listening
         return (
-            f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}s'; SET LOCAL statement_timeout = '{limit}';"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{PATIENCE}s';"
+            f" SET LOCAL statement_timeout = '{limit}';"
             f" SET LOCAL idle_in_transaction_session_timeout = '{limit}'; SET CONSTRAINTS ALL IMMEDIATE"
         )
 
@@ -231,10 +232,11 @@ class _Insertion:
         return done
 
     async def _mend(self, number: int, error: asyncpg.PostgresError) -> int:
-        """One item that was refused. A value that is none of its column's type may have to go elsewhere."""
+        """One item that was refused. A value that is none of its column's type may have to go elsewhere, and of an item
+        that is too large for a row all that is not its key."""
         item = next(item for other, item in self.items if other == number)
         try:
-            if refused := await self._refused(item):
+            if refused := self._movable(item) if too_large(error) else await self._refused(item):
                 lines = self.stream.encoder.one((number, item), refused)
                 self.lines.dropped += lines.dropped
                 self.rejected += lines.rejected
@@ -253,6 +255,15 @@ class _Insertion:
         found, columns = read(item), self.stream._columns
         asked = [name for name in found if name in columns and columns[name].foreign and found[name] != b"null"]
         return frozenset([name for name in asked if not await self._takes(name, plain(found[name]))])
+
+    def _movable(self, item: bytes) -> frozenset[str]:
+        """Columns whose values may as well stand in `_more`."""
+        columns = self.stream._columns
+        if self.target.columns != "evolve" or MORE not in columns:
+            return frozenset()
+        found = read(item)
+        there = [name for name in found.keys() & columns.keys() if found[name] != b"null"]
+        return frozenset([name for name in there if columns[name].may_be_emptied and name not in self.target.key])
 
     async def _takes(self, column: str, text: str) -> bool:
         """Whether the column's type has such a value: Postgres reads it before it sees that no row is asked for."""
@@ -278,14 +289,21 @@ class _Insertion:
             f" SELECT 0::bigint AS {_ORDER}, {columns} FROM {self.table.name} WITH NO DATA; TRUNCATE pg_temp.{_CHUNK}"
         )
         await self._copy(_pieces(lines, begin, end, counted=True), _CHUNK, "pg_temp", [_ORDER, *lines.columns])
-        changed = ", ".join(f"{name} = excluded.{name}" for name in map(quoted, lines.columns))
+        changed = [f"{name} = excluded.{name}" for name in map(quoted, lines.columns)]
+        changed += [f"{quoted(name)} = NULL" for name in await self._unknown(lines)]
         status = await self.db.execute(
             f"INSERT INTO {self.table.name} AS there ({columns}) SELECT {columns} FROM"
             f" (SELECT DISTINCT ON ({keys}) * FROM pg_temp.{_CHUNK} ORDER BY {keys}, {_ORDER} DESC) AS last"
-            f" ON CONFLICT ({keys}) DO UPDATE SET {changed} WHERE {self._newer()}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(changed)} WHERE {self._newer()}"
         )
         await self.db.execute(f"DROP TABLE pg_temp.{_CHUNK}")
         return _count(status)
+
+    async def _unknown(self, lines: Lines) -> list[str]:
+        """Columns that others made since we looked, which no row of ours may keep. We hold the table: no more come."""
+        columns = (await self.table.shape(self.db)).columns or {}
+        emptied = {name for name, column in columns.items() if column.may_be_emptied}
+        return sorted(emptied.difference(lines.columns, STAMPS))
 
     def _newer(self) -> str:
         """Whether the row in the table may be overwritten: an older run never overwrites a newer one's."""

@@ -12,7 +12,7 @@ import asyncpg
 from config.contracts.errors import Forbidden, Unauthorized
 from config.contracts.reasons import Reason
 from workers.rows import ITEM, MORE, STAMPS, TableTarget, missing
-from workers.sinks._postgres_rows import TYPES, Column
+from workers.sinks._postgres_rows import MOST_COLUMNS, TYPES, Column
 
 #: Seconds to wait for somebody else's lock, until the try counts as failed.
 PATIENCE = 10
@@ -147,12 +147,13 @@ class Table:
         )
 
     def _needed(self, columns: Mapping[str, Column] | None) -> Iterable[str]:
-        """Columns of every delivery. A table with types of its own needs a place for what does not fit them."""
+        """Columns of every delivery. A table with types of its own, or one so wide that a row may be too large, needs
+        `_more`."""
         yield from STAMPS if self.target.stamp else ()
         if self.target.columns == "json":
             yield ITEM
         foreign = any(column.foreign for name, column in (columns or {}).items() if name not in STAMPS)
-        if self.target.columns == "evolve" and foreign:
+        if self.target.columns == "evolve" and (foreign or len(columns or ()) > MOST_COLUMNS):
             yield MORE
         if not self.target.grows:
             yield from self.target.key

@@ -3,9 +3,10 @@
 A table grows a column for each top-level member of the items, or keeps each item whole in one column (`columns: json`).
 Columns that we make have the type of their first value: numbers `numeric`, exact; texts `text`; `true` and `false`
 `boolean`; lists and objects `jsonb`. A member that has only been null so far has no column yet. A `text` column takes
-any value, as its JSON text; a value that does not fit its column stands in `_more`, under its name. In a table of your
-own with other types, Postgres decides what fits them. Where columns are not made, an item with a value that does not
-fit is rejected (`freeze`), or the value is left out and counted (`drop_extra`).
+any value, as its JSON text; a value that does not fit its column stands in `_more`, under its name, a number that
+`numeric` cannot hold (`1e200000`) as text. In a table of your own with other types, Postgres decides what fits them.
+Where columns are not made, an item with a value that does not fit is rejected (`freeze`), or the value is left out and
+counted (`drop_extra`).
 
 Postgres cannot hold `\\u0000` and half of a surrogate pair: they become the six characters of their escape. Items that
 contain one are counted in the worker's log (`postgres.odd`). With `columns: json` the item is `jsonb`, which keeps
@@ -38,7 +39,8 @@ TAKES = frozenset({"items", "requests"})
 WHOLE = False
 ABOUT = About(
     promise="exactly once: a chunk and the place behind it are one transaction",
-    tested="PostgreSQL 18; not behind PgBouncer, and not on services that only speak its protocol",
+    tested="PostgreSQL 18; made for PgBouncer's `transaction` mode, but not tested with it; not on services that only"
+    " speak its protocol",
     example="""
 sinks:
   warehouse: {type: postgres, url: "${DATABASE_URL}", schema: scrapes}

@@ -28,6 +28,35 @@ def connect(far_side: Database) -> Connect:
     return lambda: opened(far_side)
 
 
+class TestTwoRunsAtOnce:
+    @pytest.mark.parametrize("columns", ["evolve", "drop_extra"])
+    async def test_a_row_is_never_made_of_both(self, connect: Connect, far_side: Database, columns: str) -> None:
+        """The older run makes a column that the newer one, under way already, knows nothing of."""
+        far_side.made(f"CREATE TABLE {far_side.schema}.results (url text UNIQUE, v text)")
+        older = shipment(into(mode="upsert", key="url"), run="older", life=FIRST)
+        newer = shipment(into(mode="upsert", key="url", columns=columns), run="newer", life=LATER)
+        await fill(connect, older, b'{"url":"first"}')
+        first, second = batches([b'{"url":"first","v":"new"}'], [b'{"url":"k","v":"new"}', b'{"url":"l","v":"new"}'])
+        async with connect() as sink, sink.open(newer, None) as writer:
+            await writer.items(first)
+            await fill(connect, older, b'{"url":"k","v":"old","discount":"50%","V":1}')
+            await writer.items(second)
+        found = far_side.rows("SELECT url, v, discount, _more::text, _run_id FROM results ORDER BY 1")
+        assert found == [(url, "new", None, None, "newer") for url in ("first", "k", "l")]
+
+    async def test_an_older_run_that_comes_late_takes_nothing_from_the_row(
+        self, connect: Connect, far_side: Database
+    ) -> None:
+        options = into(mode="upsert", key="url")
+        first, second = batches([b'{"url":"first","v":"old"}'], [b'{"url":"k","v":"old"}'])
+        async with connect() as sink, sink.open(shipment(options, run="older", life=FIRST), None) as writer:
+            await writer.items(first)
+            newer = shipment(options, run="newer", life=LATER)
+            await fill(connect, newer, b'{"url":"k","v":"new","discount":"50%"}')
+            await writer.items(second)
+        assert far_side.rows("SELECT v, discount, _run_id FROM results WHERE url = 'k'") == [("new", "50%", "newer")]
+
+
 class TestReplay:
     async def test_a_truncated_table_comes_back_whole_and_twice_does_not_double(
         self, connect: Connect, far_side: Database
