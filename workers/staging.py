@@ -48,6 +48,7 @@ _WRONG_PLACE = {
 }
 _PASSES = {
     errno.ENOSPC: "make room on its disk",
+    errno.ENOENT: "its folder is gone: make it again",
     errno.EDQUOT: "make room, or raise the quota of the worker's user",
     errno.EFBIG: "let the worker write larger files (ulimit -f), or write to a file system that holds them",
     errno.EMFILE: "let the worker open more files (ulimit -n)",

@@ -77,7 +77,7 @@ def counted(path: Path, format: Format) -> Written:
 
 
 def _all_fit(lines: bytes, format: Format) -> bool:
-    if format.kind == "xlsx" and max(map(len, lines.splitlines()), default=0) > workbook.MOST_CHARACTERS:
+    if format.kind == "xlsx" and max(map(len, lines.split(b"\n"))) > workbook.MOST_CHARACTERS:
         return False
     try:
         lines.decode()

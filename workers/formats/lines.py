@@ -36,7 +36,8 @@ class Rows:
         if len(self.members) <= most:
             yield self
             return
-        lines = self.lines.splitlines(keepends=True)
+        # Not `splitlines`: an item may have a bare CR among its spaces.
+        lines = [line + b"\n" for line in self.lines.split(b"\n")[:-1]]
         for begin in range(0, len(lines), most):
             there = range(begin, min(begin + most, len(lines)))
             others = {at - begin: self.others[at] for at in there if at in self.others}

@@ -6,6 +6,7 @@ Reads what to do from stdin as JSON, and answers with one line of JSON: `{"rows"
 import ctypes
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ _REFUSED = ("password", "authenticat", "invalid credential", "unauthorized", "in
 #: Words of errors that somebody has to mend at the destination.
 _WRONG = ("permission", "denied", "forbidden", "403", "does not exist", "not found", "no such", "read-only")
 _STAMPS = ("_run_id", "_target", "_stream", "_item")
+#: What dlt lists among its destinations, and nothing can be loaded into by its name alone.
+_NO_PLACES = frozenset({"destination", "dummy"})
 _BITS = 63
 _INFINITE = (float("inf"), float("-inf"))
 
@@ -31,7 +34,7 @@ def main() -> None:
     try:
         said: dict[str, Any] = {"rows": _look(told) if told.get("look") else _load(told)}
     except BaseException as exc:
-        said = _verdict(exc)
+        said = _verdict(exc, told)
     answer.write(json.dumps(said) + "\n")
     answer.flush()
 
@@ -149,13 +152,30 @@ def _count(pipeline: Any, told: dict[str, Any]) -> int:
             return int(cursor.fetchone()[0])
 
 
-def _verdict(exc: BaseException) -> dict[str, str]:
+def _verdict(exc: BaseException, told: dict[str, Any]) -> dict[str, str]:
     """What happens next. dlt wraps what it met; the innermost says most."""
     chain = list(_chain(exc))
+    for each in chain:
+        if type(each).__name__ == "UnknownDestinationModule" and told["destination"] not in _known():
+            return {"verdict": "unknown", "said": f"`{told['destination']}`: known are {', '.join(_known())}"}
+        if type(each).__name__ == "ConfigFieldMissingException" and (lacking := _lacking(each)):
+            return {"verdict": "lacking", "said": lacking}
     said = next((text for each in reversed(chain) if (text := str(each).strip())), type(exc).__name__)
     names = {base.__name__ for each in chain for base in type(each).__mro__}
     words = " ".join(str(each) for each in chain).lower()
     return {"verdict": _word(names, words), "said": f"dlt: {said}"}
+
+
+def _known() -> list[str]:
+    from dlt import destinations
+
+    return sorted(set(destinations.__all__) - _NO_PLACES)
+
+
+def _lacking(exc: BaseException) -> str:
+    """Which members of `credentials` dlt misses, in its own words; empty if it misses something else."""
+    found = re.search(r"`credentials` is itself .* with missing field\(s\): ([^(\n]*)", str(exc))
+    return found[1].strip() if found else ""
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:

@@ -44,6 +44,8 @@ class Folder:
         try:
             with tempfile.TemporaryFile(dir=there) as file:
                 file.write(b"0")
+        except FileNotFoundError as exc:
+            raise self._unmakeable() from exc
         except OSError as exc:
             exc.filename = str(there)  # and not that of our try
             raise
@@ -57,7 +59,14 @@ class Folder:
     def _make(self, folder: Path) -> None:
         if not folder.resolve().is_relative_to(self.base):
             raise Permanent(Reason.PATH_ESCAPE, f"the folder {folder.name} is a link that leaves the base")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as exc:
+            raise self._unmakeable() from exc
+
+    def _unmakeable(self) -> Transient:
+        said = f"the folder {self.base.name} cannot be made: make it, or mend `base`"
+        return Transient(Reason.TARGET_UNAVAILABLE, said)
 
 
 def suffix_of(shipment: Shipment) -> str:

@@ -17,12 +17,14 @@ from aiokafka.errors import (
     InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     PolicyViolationError,
     ProducerClosed,
     ProducerFenced,
     RecordListTooLargeError,
+    RequestTimedOutError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     UnknownError,
@@ -52,6 +54,8 @@ _NOT_US = (
 )
 #: After these a producer is of no more use.
 _SPENT = (ProducerFenced, ProducerClosed, OutOfOrderSequenceNumber, UnknownProducerId, IllegalOperation)
+#: Whether anybody is there at all is not known.
+_SILENT = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, OSError)
 _NO_TOPIC = (UnknownTopicOrPartitionError, InvalidTopicError)
 _NO_RIGHT = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
@@ -74,7 +78,7 @@ class Link:
         except (KafkaError, OSError) as exc:
             if isinstance(exc, _SPENT):
                 await self.close()
-            raise verdict(await self._really(exc), topic) from exc
+            raise verdict(await self._really(exc), topic, self.settings["bootstrap_servers"]) from exc
 
     async def send(self, window: Sequence[Message], topic: str) -> list[Exception | None]:
         """Send messages in order. For each: None once all brokers that must have it do, or why they do not take it.
@@ -162,8 +166,8 @@ async def _leave(producer: AIOKafkaProducer) -> None:
             await producer.stop()
 
 
-def verdict(exc: Exception, topic: str) -> WorkError:
-    """What happens next after a broker said no, or nothing."""
+def verdict(exc: Exception, topic: str, servers: Sequence[str]) -> WorkError:
+    """What happens next after a broker said no, or nothing. `servers`: each host:port."""
     if isinstance(exc, _NOT_US):
         cure = "mend `username`, `password` and `mechanism`"
         return Unauthorized(Reason.TOKEN_REFUSED, f"the broker refuses our credentials: {cure}")
@@ -177,7 +181,15 @@ def verdict(exc: Exception, topic: str) -> WorkError:
         return Unauthorized(Reason.TARGET_REFUSED, f"the broker has no idempotent producers: {cure}")
     if isinstance(exc, PolicyViolationError) or (isinstance(exc, BrokerResponseError) and not exc.retriable):
         return _final(exc, topic)
-    return Transient(Reason.TARGET_UNAVAILABLE, f"no answer of the brokers: {_said(exc)}")
+    return _passing(exc, servers)
+
+
+def _passing(exc: Exception, servers: Sequence[str]) -> Transient:
+    said = f"the brokers cannot take it now: {_said(exc)}"
+    if isinstance(exc, _SILENT):
+        asked = ", ".join(servers)[:120]
+        said = f"no answer of the brokers at {asked}: {_said(exc)[:100]}: are they up? If so, mend `servers`"
+    return Transient(Reason.TARGET_UNAVAILABLE, said)
 
 
 def no_topic(topic: str) -> Unauthorized:

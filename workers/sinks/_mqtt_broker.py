@@ -157,7 +157,8 @@ class Link:
             return Unauthorized(Reason.TOKEN_REFUSED, f"the broker refused {who}: mend `url` or `password`")
         if isinstance(exc, MqttConnectError) and code in _AT_THE_DOOR:
             return Unauthorized(Reason.TARGET_REFUSED, f"the broker lets nobody in: {_AT_THE_DOOR[code]}")
-        return Transient(Reason.TARGET_UNAVAILABLE, f"no connection to the broker: {_why(exc)}")
+        said = f"no connection to the broker {self.host}:{self.port} ({_why(exc)}): is it up? If so, mend `url`"
+        return Transient(Reason.TARGET_UNAVAILABLE, said[:300])
 
 
 #: What a person mends, by the reason code of CONNACK.
@@ -192,10 +193,10 @@ def refusal(code: ReasonCode, topic: str, user: str | None) -> WorkError | str |
 
 
 def _why(exc: BaseException) -> str:
-    """No more than the kind of trouble: its text may have an address in it."""
+    """The kind of trouble. aiomqtt hides the system's error, which says more than its own."""
     if isinstance(exc, TimeoutError):
         return "no answer in time"
-    cause = exc.__cause__ or exc
+    cause = exc.__cause__ or (exc.__context__ if isinstance(exc.__context__, OSError) else exc)
     if isinstance(cause, MqttCodeError) and isinstance(cause.rc, ReasonCode):
         return str(cause.rc)
     return getattr(cause, "strerror", None) or type(cause).__name__

@@ -8,6 +8,7 @@ from pymysql.err import Error
 
 from config.contracts.sink import Rejected
 from workers.rows import ITEM, MORE, STAMPS, Columns, TableTarget, Unfit, decoded, joined, read
+from workers.sinks._mysql_refusals import why
 from workers.sinks._mysql_session import Session, code_of
 from workers.sinks._mysql_values import NULL, TEXT, Column, literal, name, quoted, type_of
 
@@ -19,6 +20,12 @@ STATEMENT = 1 << 20
 _OF_A_ROW = frozenset(
     {1048, 1062, 1118, 1216, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1452, 1525, 1526, 1644, 1690, 1748}
     | {3140, 3819, 4025, 4078, 1139, 1690, 3156, 3903}
+)
+#: Whether a row may be overwritten: it is of an older run. Of two that finished at the same time the larger id stays,
+#: compared byte for byte, so that it does not matter which one writes first.
+_NEWER = (
+    "_finished_at IS NULL OR _finished_at < VALUES(_finished_at) OR (_finished_at = VALUES(_finished_at)"
+    " AND (_run_id IS NULL OR CAST(_run_id AS BINARY) <= CAST(VALUES(_run_id) AS BINARY)))"
 )
 
 
@@ -162,7 +169,7 @@ class Inserts:
                 raise
             await self.session.run("ROLLBACK TO SAVEPOINT _runrelay")
             if len(part) == 1:
-                self.rejected.append(Rejected(part[0][0], " ".join(str(exc.args[-1]).split())[:200]))
+                self.rejected.append(Rejected(part[0][0], why(exc, self.columns)))
                 return 0
         else:
             return min(changed, len(part)) if self.target.mode == "upsert" else changed
@@ -179,17 +186,15 @@ class Inserts:
 
     def _statement(self, names: Sequence[str]) -> tuple[str, str]:
         """What stands before and behind the rows. Assignments are made from left to right, each seeing those before it:
-        since an equal time counts as newer, that of the time itself changes nothing for those that follow."""
+        the run has to stand before the time. Once it is the new one the rest is as new, whichever was compared."""
         columns = ", ".join(map(name, names))
         head = f"INSERT INTO {name(self.target.table)} ({columns}) VALUES"
         if self.target.mode != "upsert":
             return head, ""
-        time = name("_finished_at")
-        newer = f"{time} IS NULL OR {time} <= VALUES({time})"
         changed = []
         for column in map(name, names):
             value = f"VALUES({column})"
             changed.append(
-                f"{column} = IF({newer}, {value}, {column})" if self.target.ordered else f"{column} = {value}"
+                f"{column} = IF({_NEWER}, {value}, {column})" if self.target.ordered else f"{column} = {value}"
             )
         return head, f"ON DUPLICATE KEY UPDATE {', '.join(changed)}"

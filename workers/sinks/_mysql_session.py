@@ -8,6 +8,7 @@ from ssl import SSLContext
 from typing import Any
 
 import aiomysql
+from pymysql.constants import ER
 from pymysql.err import Error, InternalError
 
 from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
@@ -27,6 +28,8 @@ _SETTINGS = (
 _ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 #: Binary comparison that tells `a` from `a ` and from `A`: MySQL 8, MariaDB, older MySQL (which merges `a` and `a `).
 _COLLATIONS = ("utf8mb4_0900_bin", "utf8mb4_nopad_bin", "utf8mb4_bin")
+#: What the errors of the server are called.
+_NAMES = {code: word for word, code in vars(ER).items() if isinstance(code, int)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Place:
     """Where rows go, as messages name it."""
 
     host: str
+    port: int
     user: str
     database: str
 
@@ -92,8 +96,8 @@ class Session:
 class Sessions:
     """Those of one sink."""
 
-    def __init__(self, place: Place, port: int, password: str, tls: SSLContext | None) -> None:
-        self.place, self.port, self.password, self.tls = place, port, password, tls
+    def __init__(self, place: Place, password: str, tls: SSLContext | None) -> None:
+        self.place, self.password, self.tls = place, password, tls
         self._idle: list[Session] = []
 
     async def take(self) -> Session:
@@ -137,7 +141,7 @@ class Sessions:
     async def _connected(self) -> Any:
         return await aiomysql.connect(
             host=self.place.host,
-            port=self.port,
+            port=self.place.port,
             user=self.place.user,
             password=self.password,
             db=self.place.database,
@@ -155,6 +159,11 @@ class Sessions:
 def code_of(exc: BaseException) -> int:
     """The number of a server's error; 0 for what is none."""
     return exc.args[0] if isinstance(exc, Error) and exc.args and isinstance(exc.args[0], int) else 0
+
+
+def numbered(code: int) -> str:
+    """An error of the server by its number, and its name if we know it."""
+    return f"error {code} ({_NAMES[code]})" if code in _NAMES else f"error {code}"
 
 
 def _is_lost(exc: Error) -> bool:
@@ -199,17 +208,18 @@ def verdict(exc: BaseException, place: Place, table: str = "") -> WorkError:
     code, where = code_of(exc), f"{place.database}.{table or '*'}"
     if refusal := _REFUSALS.get(code):
         kind, reason, line = refusal
-        return kind(reason, line.format(user=place.user, database=place.database, where=where, said=_told(exc, 140)))
+        return kind(reason, line.format(user=place.user, database=place.database, where=where, said=_told(exc)))
     if code in _PASSING:
         return Transient(Reason.TARGET_UNAVAILABLE, f"the database cannot take it now: {_PASSING[code]}")
     if 1000 <= code < 2000 or code >= 3000:
-        return Permanent(Reason.TARGET_REFUSED, f"the database did not take it into {where}: {_told(exc, 200)}")
-    return Transient(Reason.TARGET_UNAVAILABLE, f"the database did not answer: {_why(exc)}")
+        return Permanent(Reason.TARGET_REFUSED, f"the database did not take it into {where}: {numbered(code)}")
+    said = f"no answer of the database at {place.host}:{place.port} ({_why(exc)})"
+    return Transient(Reason.TARGET_UNAVAILABLE, f"{said}: is it up? If so, mend `host` or `port`"[:300])
 
 
-def _told(exc: BaseException, most: int) -> str:
+def _told(exc: BaseException) -> str:
     """What the server said, on one line."""
-    return " ".join(str(exc.args[-1]).split())[:most]
+    return " ".join(str(exc.args[-1]).split())[:140]
 
 
 def _why(exc: BaseException) -> str:

@@ -103,6 +103,7 @@ class Table:
         await self._fit()
         rows = await self._rows(items)
         async with self._transaction() as reached:
+            await self._stay()
             new = rows if self.target.stamp else rows.beginning_at(reached)
             inserts = Inserts(self.session, self.target, self._columns)
             out = await inserts.put(new)
@@ -170,6 +171,13 @@ class Table:
         """Whether the database has what the ledger knows of: one from a backup may not."""
         known = position.get("item")
         return reached is not None and isinstance(known, int) and reached >= known and bool(self._columns)
+
+    async def _stay(self) -> None:
+        """Until the end of the transaction nobody changes the table's columns, and we know all of them: an upsert
+        empties those that its item does not have, and another run may just have added one and filled it."""
+        if self.target.mode == "upsert":
+            await self.session.run(f"SELECT 1 FROM {self.name} LIMIT 0 FOR UPDATE")  # noqa: S608  # a name that passed the pattern
+            await self._look()
 
     async def _reach(self, item: int) -> None:
         await self.session.run(

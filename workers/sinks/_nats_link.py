@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from nats.aio.client import Client
@@ -28,6 +29,7 @@ HEADERS = 4096
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"", re.IGNORECASE)
 _NOT_US = ("authorization", "authentication", "expired", "revoked", "nonce", "account")
 _MESSAGE_TOO_LARGE = 10054
+_UP = "is it up? If so, mend `url`"
 #: JetStream is off, for the server or for our account (github.com/nats-io/nats-server, server/errors.json).
 _NO_JETSTREAM = frozenset({10035, 10039, 10076})
 
@@ -84,7 +86,7 @@ class Link:
         except (Error, OSError, NoResponders, Violation) as exc:
             if isinstance(exc, TimeoutError) and session is not None:
                 await self._leave(session)
-            raise verdict(exc, subject) from exc
+            raise verdict(exc, subject, urlsplit(self.url).netloc) from exc
 
     async def _connected(self) -> "Session":
         async with self._turn:
@@ -199,8 +201,8 @@ def _body(answer: Msg, subject: str) -> bytes:
     return answer.data
 
 
-def verdict(exc: Exception, subject: str) -> WorkError:
-    """What happens next after the server said no, or nothing."""
+def verdict(exc: Exception, subject: str, server: str) -> WorkError:
+    """What happens next after the server said no, or nothing. `server`: host and port."""
     match exc:
         case Violation():
             cure = f'permissions: {{publish: ["{subject}", "$JS.API.STREAM.>"], subscribe: ["_INBOX.>"]}}'
@@ -212,7 +214,8 @@ def verdict(exc: Exception, subject: str) -> WorkError:
             return Unauthorized(Reason.TARGET_REFUSED, f"no stream takes {subject!a}: {cure}"[:300])
         case Error() if not isinstance(exc, NoServersError) and any(word in str(exc).lower() for word in _NOT_US):
             return Unauthorized(Reason.TOKEN_REFUSED, f"the server refuses us: {_said(exc)}; mend the credentials")
-    return Transient(Reason.TARGET_UNAVAILABLE, f"no answer: {_said(exc) or 'it took too long'}")
+    said = _said(exc)[:100] or "it took too long"
+    return Transient(Reason.TARGET_UNAVAILABLE, f"no answer of {server[:120]}: {said}: {_UP}")
 
 
 def refused(refusal: Refusal, subject: str, stream: str) -> WorkError:

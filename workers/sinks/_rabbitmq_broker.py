@@ -1,6 +1,7 @@
 """A connection to RabbitMQ that many deliveries share, and what the broker's answers mean."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -28,6 +29,9 @@ from config.contracts.errors import Forbidden, Transient, Unauthorized, WorkErro
 from config.contracts.reasons import Reason
 
 log = structlog.get_logger("runrelay.rabbitmq")
+# What the client has to say comes as verdicts; it would say it on every try, past the form of our log.
+for _talker in ("aio_pika", "aiormq"):
+    logging.getLogger(_talker).setLevel(logging.CRITICAL)
 
 #: Seconds for a connection, and for a window of messages to be confirmed.
 CONNECTING = 10.0
@@ -39,8 +43,10 @@ _LIMIT = re.compile(r"message size \d+ is larger than configured max size (\d+)"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where messages go. `exchange`: empty for the default one, whose routing keys are names of queues."""
+    """Where messages go. `server`: host and port. `exchange`: empty for the default one, whose routing keys are names
+    of queues."""
 
+    server: str
     vhost: str
     user: str
     exchange: str
@@ -121,6 +127,10 @@ class Link:
                 raise
         return True
 
+    def place(self, exchange: str = "") -> Place:
+        port = self.url.port or (5671 if self.url.scheme == "amqps" else 5672)
+        return Place(f"{self.url.host}:{port}", self.vhost, self.user, exchange)
+
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -136,7 +146,7 @@ class Link:
         except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError, asyncio.CancelledError) as exc:
             if isinstance(exc, asyncio.CancelledError) and _are_cancelled():
                 raise
-            raise verdict(exc, place or Place(self.vhost, self.user, "")) from exc
+            raise verdict(exc, place or self.place()) from exc
 
 
 def _are_cancelled() -> bool:
@@ -170,7 +180,7 @@ def _rank(exc: BaseException) -> int:
 def verdict(exc: BaseException, place: Place) -> WorkError:
     """What happens next after the broker, or the way to it, said no. Reply codes: AMQP 0-9-1, and RabbitMQ's page on
     access control."""
-    return _at_the_door(exc, place) or _of_the_target(exc, place) or _trouble(exc)
+    return _at_the_door(exc, place) or _of_the_target(exc, place) or _trouble(exc, place)
 
 
 def _at_the_door(exc: BaseException, place: Place) -> WorkError | None:
@@ -202,7 +212,7 @@ def _of_the_target(exc: BaseException, place: Place) -> WorkError | None:
     return Forbidden(Reason.TARGET_REFUSED, said)
 
 
-def _trouble(exc: BaseException) -> WorkError:
+def _trouble(exc: BaseException, place: Place) -> WorkError:
     """Worth another try."""
     match exc:
         case DeliveryError():
@@ -211,8 +221,9 @@ def _trouble(exc: BaseException) -> WorkError:
             said = "RabbitMQ did not answer in time: see `rabbitmqctl status`, for an alarm of memory or disk, too"
         case _:  # the kind of trouble and no more: its text may have an address in it
             cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
-            said = f"no connection to RabbitMQ: {getattr(cause, 'strerror', None) or type(cause).__name__}"
-    return Transient(Reason.TARGET_UNAVAILABLE, said)
+            why = getattr(cause, "strerror", None) or type(cause).__name__
+            said = f"no connection to RabbitMQ at {place.server} ({why}): is it up? If so, mend `url`"
+    return Transient(Reason.TARGET_UNAVAILABLE, said[:300])
 
 
 def _told(exc: BaseException, which: int = 0) -> str:

@@ -3,7 +3,8 @@
 Each batch and our place in the stream are one transaction. Everything here blocks.
 """
 
-import os
+import errno
+import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -315,5 +316,15 @@ def _check_folder(folder: Path) -> None:
     if not there.is_dir():
         said = f"{there.name} is no folder: move it away, or write `path` differently"
         raise Unauthorized(Reason.TARGET_REFUSED, said)
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise Unauthorized(Reason.TARGET_REFUSED, f"{there.name}/ may not be written: let the worker write it")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except FileNotFoundError as exc:  # a file system of another kind, such as /proc
+        said = f"no file can be made in {there.name}/: write `path` differently"
+        raise Unauthorized(Reason.TARGET_REFUSED, said) from exc
+    except OSError as exc:
+        if exc.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            exc.filename = str(there)  # and not that of our try
+            raise
+        said = f"{there.name}/ may not be written: let the worker write it"
+        raise Unauthorized(Reason.TARGET_REFUSED, said) from exc

@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from pydantic import BaseModel, Field, SecretStr, model_validator
@@ -194,9 +195,10 @@ class DltSink:
         told = [self.config.credentials, *self.config.options.values()]
         if isinstance(self.config.credentials, dict):
             told += self.config.credentials.values()
-        for secret in told:
-            if isinstance(secret, SecretStr) and len(secret.get_secret_value()) >= 4:
-                text = text.replace(secret.get_secret_value(), "***")
+        secrets = [each.get_secret_value() for each in told if isinstance(each, SecretStr)]
+        for secret in [*secrets, *(part for each in secrets for part in _passwords(each))]:
+            if len(secret) >= 4:
+                text = text.replace(secret, "***")
         return " ".join(text.split())[:300]
 
 
@@ -228,6 +230,15 @@ class _DltWriter:
         return Taken(rows=0, out=staged, bytes=0, position=self.part.mark.position())
 
 
+def _passwords(url: str) -> tuple[str, ...]:
+    """The password of a URL, as it is written there and as it is meant."""
+    try:
+        password = urlsplit(url).password or ""
+    except ValueError:
+        return ()
+    return password, unquote(password)
+
+
 def _open(secrets: SecretStr | dict[str, SecretStr] | None) -> Any:
     if isinstance(secrets, dict):
         return {name: value.get_secret_value() for name, value in secrets.items()}
@@ -236,6 +247,10 @@ def _open(secrets: SecretStr | dict[str, SecretStr] | None) -> Any:
 
 _VERDICTS: dict[str, Callable[[str], WorkError]] = {
     "missing": lambda said: Permanent(Reason.PLUGIN_MISSING, said),
+    "unknown": lambda said: Permanent(Reason.PLUGIN_MISSING, f"dlt knows no destination {said}"),
+    "lacking": lambda said: Unauthorized(
+        Reason.TARGET_REFUSED, f"dlt lacks credentials: say `credentials` with {said}"[:300]
+    ),
     "refused": lambda said: Unauthorized(Reason.TOKEN_REFUSED, said),
     "wrong": lambda said: Unauthorized(Reason.TARGET_REFUSED, said),
     "again": lambda said: Transient(Reason.TARGET_UNAVAILABLE, said),

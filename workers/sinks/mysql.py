@@ -66,8 +66,8 @@ class Target(TableTarget, frozen=True):
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["MysqlSink"]:
     """Connections are made by the deliveries, and kept for those that follow."""
     tls = ssl.create_default_context(cafile=config.ca) if config.tls or config.ca else None
-    place = Place(config.host, config.user, config.database)
-    sessions = Sessions(place, config.port, config.password.get_secret_value(), tls)
+    place = Place(config.host, config.port, config.user, config.database)
+    sessions = Sessions(place, config.password.get_secret_value(), tls)
     try:
         yield MysqlSink(sessions)
     finally:

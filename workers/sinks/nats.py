@@ -64,8 +64,8 @@ def _usable_url(url: str) -> str:
     split = urlsplit(url)
     if split.scheme not in {"nats", "tls"} or not split.hostname:
         raise ValueError("a URL of NATS begins with nats:// or tls://")
-    if split.password:
-        raise ValueError("say `user` and `password`, outside of the URL")
+    if "@" in split.netloc:
+        raise ValueError("say `user` and `password`, or `token`, as options outside of the URL")
     return url
 
 

@@ -32,7 +32,9 @@ TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = True
 ALERTS = True
 ABOUT = About(
-    promise="exactly once: an object appears whole, is created and not overwritten, and a repetition finds its own",
+    promise="exactly once: an object appears whole, is created and not overwritten, and a repetition finds its own; "
+    "above 5 MiB we look before we write: two foreign deliveries that write one new key in the same moment are not "
+    "told apart",
     tested="SeaweedFS 4.48 for S3 and Azurite 3.35 for Azure; not on Amazon itself, and not on Google Cloud Storage, "
     "for which there is no server to run",
     example="""

@@ -131,7 +131,7 @@ class RabbitSink:
                     await channel.declare_queue(options.queue, passive=True, timeout=CONNECTING)
 
     def place(self, options: Target) -> Place:
-        return Place(self.link.vhost, self.link.user, options.exchange)
+        return self.link.place(options.exchange)
 
     @asynccontextmanager
     async def exchange(self, options: Target) -> AsyncIterator[AbstractExchange]:

@@ -210,7 +210,7 @@ def verdict(exc: RedisError | OSError, stream: str) -> WorkError:
             cure = "mend `password`, or the user in `url`"
             return Unauthorized(Reason.TOKEN_REFUSED, f"the server refuses our user or password: {cure}")
         case ConnectionError() | TimeoutError() | OSError():
-            return _trouble(f"does not answer: {_line(exc) or 'it took too long'}")
+            return _trouble(f"does not answer: {_line(exc) or 'it took too long'}: is it up? If so, mend `url`")
         case AskError() | ClusterCrossSlotError():
             cure = "let `url` name the node that holds its slot, or a proxy"
             return Unauthorized(Reason.TARGET_REFUSED, f"{stream!a} lies on another node of a cluster: {cure}")

@@ -8,6 +8,7 @@ from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Rejected
 from tests.workers.formats.written import written
 from workers.formats import FileTarget, Layout, convert, named, sift
+from workers.formats.lines import parsed
 
 DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 GOOD = [b'{"n":1}', b'{"lone":"\\ud800"}', b'"text"', b"null"]
@@ -51,6 +52,21 @@ def test_a_text_too_long_for_a_cell_of_excel_is_never_cut(item: object, columns:
     raw = json.dumps(item, ensure_ascii=False).encode()
     found = sift(batch(b"{}", raw), named("xlsx"), FileTarget.model_validate({"columns": columns}))
     assert found[1] == ((Rejected(11, why),) if size else ())
+
+
+def test_a_bare_cr_among_the_spaces_of_an_item_ends_no_line(tmp_path: Path) -> None:
+    """Both parts of it are short enough for a cell, the item is not."""
+    long = b'{"a":"%s",\r"b":"%s"}' % (b"x" * 20_000, b"y" * 20_000)
+    found = sift(batch(b"{}", long), named("xlsx"), FileTarget(columns="json"))
+    assert (found[0], [one.offset for one in found[1]]) == (b"{}\n", [11])
+
+
+def test_items_with_a_bare_cr_are_cut_where_they_end() -> None:
+    items = [b'{"n":\r%d}' % number for number in range(5)]
+    rows = parsed(batch(*items).lines)
+    assert [(cut.lines, len(cut.members)) for cut in rows.cut(2)] == [
+        (b"".join(item + b"\n" for item in items[at : at + 2]), len(items[at : at + 2])) for at in (0, 2, 4)
+    ]
 
 
 def test_lines_that_were_not_sifted_are_no_bug_of_ours(tmp_path: Path) -> None:

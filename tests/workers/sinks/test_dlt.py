@@ -142,8 +142,18 @@ class TestTroubles:
     @pytest.mark.parametrize(
         ("config", "verdict", "reason", "told"),
         [
-            ({"destination": "nowhere"}, Permanent, Reason.PLUGIN_MISSING, "nowhere"),
-            ({"destination": "bigquery"}, Unauthorized, Reason.TARGET_REFUSED, "`credentials`"),
+            (
+                {"destination": "bigqery"},
+                Permanent,
+                Reason.PLUGIN_MISSING,
+                "dlt knows no destination `bigqery`: known are athena, bigquery, clickhouse, ",
+            ),
+            (
+                {"destination": "bigquery"},
+                Unauthorized,
+                Reason.TARGET_REFUSED,
+                "dlt lacks credentials: say `credentials` with `project_id`, `private_key`",
+            ),
             (
                 {"destination": "postgres", "credentials": "postgresql://me:a-secret-0123@127.0.0.1:9/x"},
                 Transient,
@@ -164,6 +174,11 @@ class TestTroubles:
         assert told in raised.value.detail
         assert "a-secret" not in raised.value.detail
         assert "\n" not in raised.value.detail
+
+    def test_a_password_inside_of_a_url_is_hidden_as_well(self, tmp_path: Path) -> None:
+        config = dlt.Config(destination="postgres", dataset="x", credentials="postgresql://me:a%40secret@db/x")
+        hidden = dlt.DltSink(config, tmp_path)._hidden("it says a%40secret,\nor a@secret")
+        assert hidden == "it says ***, or ***"
 
     async def test_a_frozen_table_takes_no_other_columns(self, connect: Connect, far_side: Warehouse) -> None:
         await load(connect, into(), b'{"n":1}')

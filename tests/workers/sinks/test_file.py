@@ -200,6 +200,7 @@ class TestDisk:
         ("number", "verdict", "reason", "cure"),
         [
             (errno.ENOSPC, Transient, Reason.TARGET_UNAVAILABLE, "make room on its disk"),
+            (errno.ENOENT, Transient, Reason.TARGET_UNAVAILABLE, "its folder is gone: make it again"),
             (errno.EIO, Transient, Reason.TARGET_UNAVAILABLE, "look after its disk"),
             (errno.EACCES, Unauthorized, Reason.TARGET_REFUSED, "let the worker write it and its folder"),
             (errno.EROFS, Unauthorized, Reason.TARGET_REFUSED, "mount its disk so that it can be written"),
@@ -212,6 +213,16 @@ class TestDisk:
         found = disk_verdict(OSError(number, os.strerror(number), "/srv/secret-place/x.jsonl"))
         detail = f"{os.strerror(number)}: x.jsonl: {cure}"
         assert (type(found), found.reason, found.detail) == (verdict, reason, detail)
+
+    async def test_a_folder_that_cannot_be_made_is_named_with_the_cure(self, tmp_path: Path) -> None:
+        async with file.connect(file.Config(base="/proc/nope"), around(tmp_path)) as sink:
+            for work in (
+                sink.check(file.Target(path="x.jsonl")),
+                send(sink, shipment(file.Target(path="x.jsonl")), []),
+            ):
+                with pytest.raises(Transient) as caught:
+                    await work
+                assert caught.value.detail == "the folder nope cannot be made: make it, or mend `base`"
 
     @pytest.mark.parametrize("format", ["jsonl.gz", "csv", "csv.gz", "parquet", "xlsx"])
     async def test_a_disk_that_is_full_when_the_file_is_made_is_said_and_mended(

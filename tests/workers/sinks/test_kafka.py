@@ -344,25 +344,35 @@ class TestTrouble:
                 errors.KafkaConnectionError("Unable to bootstrap"),
                 Transient,
                 Reason.TARGET_UNAVAILABLE,
-                "no answer of the brokers: none of `servers` takes a connection",
+                "no answer of the brokers at kafka-1:9092, kafka-2:9092: none of `servers` takes a connection: "
+                "are they up? If so, mend `servers`",
             ),
             (
                 errors.KafkaTimeoutError(),
                 Transient,
                 Reason.TARGET_UNAVAILABLE,
-                "no answer of the brokers: KafkaTimeoutError",
+                "no answer of the brokers at kafka-1:9092, kafka-2:9092: KafkaTimeoutError: "
+                "are they up? If so, mend `servers`",
+            ),
+            (
+                errors.RequestTimedOutError(),
+                Transient,
+                Reason.TARGET_UNAVAILABLE,
+                "no answer of the brokers at kafka-1:9092, kafka-2:9092: [Error 7] RequestTimedOutError: "
+                "are they up? If so, mend `servers`",
             ),
             (
                 TimeoutError(),
                 Transient,
                 Reason.TARGET_UNAVAILABLE,
-                "no answer of the brokers: it took too long",
+                "no answer of the brokers at kafka-1:9092, kafka-2:9092: it took too long: "
+                "are they up? If so, mend `servers`",
             ),
             (
                 errors.NotEnoughReplicasError(),
                 Transient,
                 Reason.TARGET_UNAVAILABLE,
-                "no answer of the brokers: [Error 19] NotEnoughReplicasError",
+                "the brokers cannot take it now: [Error 19] NotEnoughReplicasError",
             ),
             (
                 errors.OutOfOrderSequenceNumber(),
@@ -374,7 +384,7 @@ class TestTrouble:
                 errors.KafkaStorageError(),
                 Transient,
                 Reason.TARGET_UNAVAILABLE,
-                "no answer of the brokers: [Error 56] KafkaStorageError",
+                "the brokers cannot take it now: [Error 56] KafkaStorageError",
             ),
             (
                 errors.PolicyViolationError(),
@@ -387,7 +397,7 @@ class TestTrouble:
     def test_every_mistake_has_its_verdict_and_one_line_with_its_cure(
         self, said: Exception, kind: type[WorkError], reason: Reason, line: str
     ) -> None:
-        error = verdict(said, "products")
+        error = verdict(said, "products", ["kafka-1:9092", "kafka-2:9092"])
         assert (type(error), error.reason, error.detail) == (kind, reason, line)
 
 

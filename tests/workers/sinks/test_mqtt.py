@@ -272,7 +272,9 @@ class TestTrouble:
             await writer.items(first)
             with broker.service.asleep(), pytest.raises(Transient) as raised:
                 await writer.items(second)
-            assert raised.value.detail == "no connection to the broker: no answer in time"
+            assert raised.value.detail == (
+                f"no connection to the broker 127.0.0.1:{broker.port} (no answer in time): is it up? If so, mend `url`"
+            )
             await writer.items(second)
         assert far_side.items("r1") == ALL[:3]
 
@@ -286,7 +288,12 @@ class TestTrouble:
             broker.service.stop()
             with pytest.raises(Transient) as raised:
                 await writer.items(second)
-            assert raised.value.detail.startswith("no connection to the broker: ")
+            assert raised.value.detail.startswith("no connection to the broker 127.0.0.1:")
+            with pytest.raises(Transient) as raised:
+                await writer.items(second)
+            assert raised.value.detail == (
+                f"no connection to the broker 127.0.0.1:{broker.port} (Connection refused): is it up? If so, mend `url`"
+            )
             broker.service.start()
             far_side.back()
             await writer.items(second)

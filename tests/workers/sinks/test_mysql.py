@@ -17,6 +17,7 @@ from tests.services import free_port
 from tests.services.mariadb import PASSWORD, Database, mariadb
 from workers.rows import STAMPS
 from workers.sinks import _mysql_session, _mysql_table, mysql
+from workers.sinks._mysql_refusals import why
 from workers.testing.contract import ALL, THREE, Connect, SinkContract, flat, send, stored, tagged
 from workers.testing.killed import KilledContract
 from workers.testing.servers import SECRET, ServerContract, silent_server
@@ -25,6 +26,7 @@ from workers.testing.shipments import around, batches, document, shipment
 pytestmark = pytest.mark.services
 
 BOOKS = "books"
+NO_ANSWER = "no answer of the database at db:3306 ({}): is it up? If so, mend `host` or `port`"
 LATER = "2026-03-02T10:00:00.000Z"
 
 
@@ -232,7 +234,10 @@ class TestTwice:
             server.service.stop()
             with pytest.raises(Transient) as raised:
                 await send(sink, shipment(WHOLE), [second], position)
-            assert raised.value.detail == "the database did not answer: no connection"
+            assert raised.value.detail == (
+                f"no answer of the database at 127.0.0.1:{server.port} (no connection): "
+                "is it up? If so, mend `host` or `port`"
+            )
             server.service.start()
             await send(sink, shipment(WHOLE), [second, third], position)
         assert far_side.items("r1") == ALL
@@ -290,6 +295,47 @@ class TestUpsert:
         await fill(connect, shipment(self.KEYED, run="new", life=LATER, generation=1), b'{"url":"b","price":2}')
         assert far_side.rows(newest) == [("new", "a", 2, 2), ("new", "b", 2, 2)]
 
+    async def test_a_row_is_of_one_run_though_another_adds_a_column_meanwhile(
+        self, connect: Connect, far_side: Tables
+    ) -> None:
+        first, second = batches([b'{"url":"b","price":2}'], [b'{"url":"a","price":2}'])
+        async with connect() as sink, sink.open(shipment(self.KEYED, run="new", life=LATER), None) as writer:
+            await writer.items(first)
+            await fill(connect, shipment(self.KEYED, run="old"), b'{"url":"a","price":1,"discount":9}')
+            await writer.items(second)
+        assert far_side.rows("SELECT _run_id, url, price, discount FROM results ORDER BY url") == [
+            ("new", "a", 2, None),
+            ("new", "b", 2, None),
+        ]
+
+    async def test_nobody_adds_a_column_while_a_batch_is_written(
+        self, connect: Connect, far_side: Tables, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else the columns we have looked at are not those of the rows we write."""
+        reach, said = _mysql_table.Table._reach, list[str]()
+
+        async def amid(table: _mysql_table.Table, item: int) -> None:
+            with pytest.raises(OperationalError) as raised:
+                await asyncio.to_thread(
+                    far_side.rows, "SET lock_wait_timeout = 0", "ALTER TABLE results ADD COLUMN discount INT"
+                )
+            said.append(raised.value.args[1])
+            await reach(table, item)
+
+        await fill(connect, shipment(self.KEYED), b'{"url":"a"}')
+        monkeypatch.setattr(_mysql_table.Table, "_reach", amid)
+        async with connect() as sink:
+            await send(sink, shipment(self.KEYED, run="r2"), batches([b"[]"]))
+        assert said == ["Lock wait timeout exceeded; try restarting transaction"]
+
+    @pytest.mark.parametrize("runs", [("r1", "r2"), ("r2", "r1"), ("r2", "R3")])
+    async def test_of_runs_that_finished_at_once_the_larger_id_stays(
+        self, connect: Connect, far_side: Tables, runs: tuple[str, str]
+    ) -> None:
+        for run in runs:
+            await fill(connect, shipment(self.KEYED, run=run), b'{"a":"%s","url":"a","z":"%s"}' % (2 * (run.encode(),)))
+        assert far_side.rows("SELECT _run_id, a, z FROM results") == [("r2", "r2", "r2")]
+
     async def test_without_an_order_the_last_one_written_stays(self, connect: Connect, far_side: Tables) -> None:
         keyed = into(mode="upsert", key=["url"], order="none", stamp=False)
         await fill(connect, shipment(keyed, run="new", life=LATER), b'{"url":"a","price":2}')
@@ -307,7 +353,7 @@ class TestUpsert:
         taken = await fill(connect, shipment(self.KEYED), b'{"n":1}', long, b'{"url":"a"}', b"[1]")
         assert taken[0].rejected == (
             Rejected(0, "its key `url` is missing"),
-            Rejected(1, "Data too long for column 'url' at row 1"),
+            Rejected(1, "it is too long for the column url"),
             Rejected(3, "it is no object"),
         )
         assert (taken[0].rows, far_side.rows("SELECT url FROM results")) == (1, [("a",)])
@@ -448,20 +494,55 @@ class TestColumns:
         frozen = into(columns="freeze", stamp=False)
         taken = await fill(connect, shipment(frozen), *(json.dumps(row).encode() for row in rows))
         assert [(one.offset, one.why) for one in taken[0].rejected] == [
-            (1, "CONSTRAINT `results.price` failed for `books`.`results`"),
+            (1, "it breaks the check constraint results.price"),
             (2, "`price` does not fit its column, which is decimal(6,2)"),
-            (3, "Data too long for column 'name' at row 1"),
+            (3, "it is too long for the column name"),
             (4, "`stock` does not fit its column, which is int(11)"),
-            (5, "Column 'stock' cannot be null"),
-            (6, "Data truncated for column 'kind' at row 1"),
-            (7, "Incorrect datetime value: 'yesterday' for column `books`.`results`.`seen` at row 1"),
-            (8, "Out of range value for column 'stock' at row 1"),
+            (5, "it has no value for the column stock, which takes no null"),
+            (6, "the column kind does not take its value"),
+            (7, "the column seen does not take its value"),
+            (8, "its number is out of range for the column stock"),
         ]
         assert (taken[0].rows, taken[0].out) == (2, 2)
         assert far_side.rows("SELECT price, name, stock, kind, CAST(seen AS CHAR) FROM results") == [
             (Decimal("1.50"), "abc", 1, "a", "2026-03-01 08:00:00"),
             (None, None, 2, None, None),
         ]
+
+    async def test_why_an_item_was_refused_tells_nothing_of_it(self, connect: Connect, far_side: Tables) -> None:
+        far_side.rows("CREATE TABLE results (email VARCHAR(40) UNIQUE, n INT, seen DATETIME)")
+        frozen = into(columns="freeze", stamp=False)
+        email = b'{"email":"jane@private.example"}'
+        odd = b'{"seen":"my column \'jane\'"}'
+        taken = await fill(connect, shipment(frozen), email, email, odd)
+        assert taken[0].rejected == (
+            Rejected(1, "it is a duplicate for the index email"),
+            Rejected(2, "the column seen does not take its value"),
+        )
+
+    @pytest.mark.parametrize(
+        ("code", "told", "said"),
+        [
+            (1062, "Duplicate entry 'a' for key 'b' for key 'results.email'", "it is a duplicate for the index email"),
+            (
+                1364,
+                "Field 'sku' doesn't have a default value",
+                "it has no value for the column sku, which has no default",
+            ),
+            (1292, "Truncated incorrect DOUBLE value: 'a column 'jane'", "the column … does not take its value"),
+            (3819, "Check constraint 'positive' is violated.", "it breaks the check constraint positive"),
+            (
+                1452,
+                "Cannot add or update a child row: a foreign key constraint fails (`b`.`r`, CONSTRAINT `of_shop` "
+                "FOREIGN KEY (`shop`) REFERENCES `shops` (`id`))",
+                "it refers to a row that is not there, by the foreign key of_shop",
+            ),
+            (1644, "no jane here", "a trigger of the table refuses it"),
+            (1525, "Incorrect INET6 value: 'jane'", "the table does not take one of its values: error 1525"),
+        ],
+    )
+    def test_each_refusal_of_a_row_is_told_in_our_words(self, code: int, told: str, said: str) -> None:
+        assert why(OperationalError(code, told), {"sku"}) == said
 
     async def test_an_item_that_is_too_large_for_the_server_is_rejected_alone(
         self, connect: Connect, far_side: Tables
@@ -551,25 +632,33 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("code", "kind", "said"),
         [
-            (1021, Transient, "cannot take it now: its disk is full"),
-            (1114, Transient, "cannot take it now: the table or its disk is full"),
+            (1021, Transient, "the database cannot take it now: its disk is full"),
+            (1114, Transient, "the database cannot take it now: the table or its disk is full"),
             (
                 1040,
                 Transient,
-                "cannot take it now: it has too many connections: raise max_connections, or let fewer in",
+                "the database cannot take it now: it has too many connections: raise max_connections, or let fewer in",
             ),
-            (1213, Transient, "cannot take it now: other writers were in the way (deadlock)"),
-            (1205, Transient, "cannot take it now: somebody else has held a lock on the table for too long"),
-            (1153, Transient, "cannot take it now: a statement was larger than max_allowed_packet: raise it"),
-            (2006, Transient, "did not answer: it went away"),
-            (2013, Transient, "did not answer: the connection was lost"),
-            (1064, Permanent, "did not take it into books.results: something"),
+            (1213, Transient, "the database cannot take it now: other writers were in the way (deadlock)"),
+            (
+                1205,
+                Transient,
+                "the database cannot take it now: somebody else has held a lock on the table for too long",
+            ),
+            (
+                1153,
+                Transient,
+                "the database cannot take it now: a statement was larger than max_allowed_packet: raise it",
+            ),
+            (2006, Transient, NO_ANSWER.format("it went away")),
+            (2013, Transient, NO_ANSWER.format("the connection was lost")),
+            (1064, Permanent, "the database did not take it into books.results: error 1064 (PARSE_ERROR)"),
         ],
     )
     def test_each_error_of_the_server_has_its_verdict(self, code: int, kind: type[WorkError], said: str) -> None:
-        place = _mysql_session.Place("db", "etl", "books")
+        place = _mysql_session.Place("db", 3306, "etl", "books")
         error = _mysql_session.verdict(OperationalError(code, "something"), place, "results")
-        assert (type(error), error.detail) == (kind, f"the database {said}")
+        assert (type(error), error.detail) == (kind, said)
 
     async def test_a_server_that_says_nothing_more_holds_nobody(
         self, connect: Connect, far_side: Tables, server: Database, monkeypatch: pytest.MonkeyPatch
@@ -582,7 +671,7 @@ class TestTrouble:
                     patch.setattr(mysql, "LONGEST", 0.2)
                     with pytest.raises(Transient) as raised:
                         await writer.items(rest[0])
-            assert raised.value.detail == "the database did not answer: not in time"
+            assert "(not in time)" in raised.value.detail
             await send(sink, shipment(WHOLE), rest, position)
         assert far_side.items("r1") == ALL
 

@@ -385,10 +385,12 @@ class TestTrouble:
         assert (type(error), refusal.description in error.detail) == (kind, True)
 
     def test_a_server_that_takes_too_long(self) -> None:
-        assert verdict(TimeoutError(), "shop.x").detail == "no answer: it took too long"
+        error = verdict(TimeoutError(), "shop.x", "bus:4222")
+        line = "no answer of bus:4222: it took too long: is it up? If so, mend `url`"
+        assert (type(error), error.detail) == (Transient, line)
 
     def test_a_server_without_jetstream(self) -> None:
-        error = verdict(NoResponders("$JS.API.STREAM.NAMES"), "shop.x")
+        error = verdict(NoResponders("$JS.API.STREAM.NAMES"), "shop.x", "bus:4222")
         line = "no JetStream (it does not answer): enable it for the server and our account"
         assert (type(error), error.detail) == (Unauthorized, line)
 
@@ -398,6 +400,7 @@ class TestTrouble:
     [
         {"url": "http://example.com"},
         {"url": "nats://user:secret@example.com"},
+        {"url": "nats://token@example.com"},
         {"url": "nats://example.com", "user": "relay"},
         {"url": "nats://example.com", "user": "relay", "password": "x", "token": "y"},
     ],

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -308,6 +309,16 @@ class TestTrouble:
             await writer.items(second)
         assert far_side.items("r1") == ALL[:3]
 
+    async def test_the_client_prints_no_lines_of_its_own(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(Transient):
+            async with opened(f"amqp://guest@127.0.0.1:{free_port()}/", tmp_path) as sink:
+                await send(sink, shipment(into(queue=QUEUE)), batches(*THREE))
+        logging.getLogger("aiormq.connection").error("error when creating transport")
+        logging.getLogger("aio_pika.channel").warning("closing")
+        assert caplog.messages == []
+
     async def test_a_broker_that_was_restarted_is_found_again(
         self, broker: Broker, connect: Connect, far_side: Queues
     ) -> None:
@@ -317,7 +328,8 @@ class TestTrouble:
             broker.service.stop()
             with pytest.raises(Transient) as raised:
                 await writer.items(second)
-            assert raised.value.detail.startswith("no connection to RabbitMQ: ")
+            assert raised.value.detail.startswith(f"no connection to RabbitMQ at 127.0.0.1:{broker.port} (")
+            assert raised.value.detail.endswith("): is it up? If so, mend `url`")
             broker.service.start()
             await until_taken(writer.items, second)
         assert far_side.items("r1") == ALL[:3]

@@ -375,6 +375,14 @@ class TestTrouble:
         error = verdict(ResponseError(said), "products")
         assert (type(error), said in error.detail) == (kind, True)
 
+    def test_a_server_that_is_away_is_named_with_the_cure(self) -> None:
+        from redis.exceptions import ConnectionError
+
+        error = verdict(ConnectionError("Error 111 connecting to cache:6379. Connection refused."), "products")
+        said = "Error 111 connecting to cache:6379. Connection refused."
+        line = f"the server does not answer: {said}: is it up? If so, mend `url`"
+        assert (type(error), error.detail) == (Transient, line)
+
     def test_a_url_that_is_none_is_a_mistake_of_the_file(self) -> None:
         with pytest.raises(ValidationError, match="redis://"):
             redis_stream.Config(url="http://example.com")

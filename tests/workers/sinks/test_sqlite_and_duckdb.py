@@ -1,5 +1,6 @@
 """What both databases of one file do alike: modes, and looking before anything is sent."""
 
+import errno
 import itertools
 from pathlib import Path
 from types import ModuleType
@@ -263,10 +264,22 @@ class TestCheck:
     async def test_a_folder_that_may_not_be_written_waits_for_a_person(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("os.access", lambda path, how: False)
+        def refuse(**_: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr("tempfile.TemporaryFile", refuse)
         for work in (check(connect, into()), fill(connect, shipment(into()), b"{}")):
             with pytest.raises(Unauthorized, match=r"may not be written: let the worker write it"):
                 await work
+
+    async def test_a_folder_that_not_even_root_can_make_waits_for_a_person(
+        self, module: ModuleType, tmp_path: Path
+    ) -> None:
+        config = module.Config(path="/proc/nope/x.db")
+        async with module.connect(config, around(tmp_path)) as sink:
+            with pytest.raises(Unauthorized) as caught:
+                await sink.check(into())
+        assert caught.value.detail == "no file can be made in proc/: write `path` differently"
 
     async def test_a_view_is_no_table(self, connect: Connect, far_side: Database) -> None:
         far_side.path.parent.mkdir()
