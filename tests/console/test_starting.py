@@ -188,7 +188,7 @@ def _at(seconds: float) -> str:
 
 async def test_a_start_whose_answer_was_lost_is_not_repeated_and_what_started_since_is_named(tmp_path: Path) -> None:
     runs = [
-        {"id": "RunOfNow", "status": "RUNNING", "startedAt": _at(1)},
+        {"id": "RunOfNow", "status": "RUNNING", "startedAt": _at(60)},
         {"id": "RunOfBefore", "status": "RUNNING", "startedAt": _at(-3600)},
     ]
     async with forgetful(runs) as platform:

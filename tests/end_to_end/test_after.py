@@ -109,7 +109,7 @@ async def test_a_resurrected_run_keeps_its_data_until_its_later_finish_is_delive
 
 async def test_one_target_that_refused_keeps_everything(settings: Settings, tmp_path: Path, actors: Path) -> None:
     async with far_side() as side:
-        side.always = 410
+        side.always = 404
         more = f"  crm: {{type: http, url: {side.url}}}"
         other = "  - {name: crm, when: {}, to: [{sink: crm}]}\n"
         async with installation(settings, tmp_path, routes("[run]", more) + other, actors) as place:
