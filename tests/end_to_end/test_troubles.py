@@ -86,7 +86,11 @@ sinks:
 routes:
   - name: all
     when: {{}}
-    to: [{{sink: crm}}, {{sink: disk, path: "{{{{ run.id }}}}.jsonl"}}, {{sink: books, table: results}}]
+    to:
+      - {{sink: crm}}
+      - {{sink: disk, path: "{{{{ run.id }}}}.jsonl"}}
+      - {{sink: books, table: results}}
+      - {{sink: books, name: anew, table: anew, mode: replace_run}}
 """
         async with installation(settings, tmp_path, routes, actors) as place:
             run = await place.start("local~pusher", {"items": 10})
@@ -106,11 +110,14 @@ routes:
                 assert (await answer.json())["status"] == "accepted"
             events, deliveries = await place.finished(run["id"], count=2)
     assert {event.state for event in events} == {EventState.PLANNED}
-    assert len(deliveries) == 6
+    assert len(deliveries) == 8
     assert {one.state for one in deliveries} == {DeliveryState.DELIVERED}
     assert [item["n"] for item in side.items] == list(range(15))
     assert lines(tmp_path, run["id"]) == list(range(15))
     assert Database(tmp_path / "runs.db").rows("SELECT _item, n FROM results") == [(n, n) for n in range(15)]
+    assert Database(tmp_path / "runs.db").rows("SELECT _item, n FROM anew") == [(n, n) for n in range(15)]
+    whole = [one for one in deliveries if one.delivery.target == "anew"][-1].checkpoint.receipts[0]
+    assert (whole.from_offset, whole.expected, whole.delivered) == (0, 15, 15)
     second = [one for one in deliveries if one.delivery.target == "crm"][-1].checkpoint.receipts[0]
     assert (second.from_offset, second.expected, second.delivered, second.status) == (10, 5, 5, "balanced")
 
