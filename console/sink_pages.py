@@ -15,9 +15,9 @@ from pydantic_core import PydanticUndefined
 
 from config import plugins
 from config.contracts.sink import About
+from config.language.template import Template
+from config.language.values import Value
 from config.units import octets, per_time, seconds, share
-from workers.routing.expressions import Template
-from workers.routing.values import Value
 
 _UNITS = {seconds: "duration", octets: "size", per_time: "rate", share: "percentage"}
 _WORDS: dict[Any, str] = {

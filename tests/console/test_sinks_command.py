@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, Field, HttpUrl, SecretStr
 
 from config import plugins
+from config.language.values import Value
 from config.routes import load
 from config.units import Duration, PerTime, Rate, Size
 from console.cli import output
@@ -16,7 +17,6 @@ from console.cli.main import main
 from console.sink_pages import Option, Page, _options, _read, page, pages
 from scripts.reference import SINKS, sinks
 from workers.formats import FilePath
-from workers.routing.values import Value
 
 SOURCES = 'sources: {apify: {token: "t-0123456789", webhook: {secrets: ["s-0123456789-0123456789-0123456789"]}}}\n'
 

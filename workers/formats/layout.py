@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from config.language.template import ROOTS, Template
 from workers.formats.choosing import Format, format_of, named
-from workers.routing.expressions import ROOTS, Template
 
 #: What tells the files of batches apart.
 _TELLS_APART = re.compile(r"\bbatch\W+(index|number|offset)\b")

@@ -7,8 +7,8 @@ from typing import Any
 
 from config.contracts.document import Document
 from config.contracts.sink import Batch, Shipment, Taken
+from config.language.template import Template
 from workers.packing import Packing, packing_of
-from workers.routing.expressions import Template
 from workers.routing.paths import fenced, second, with_extension
 from workers.sinks._file_folder import Folder, started, suffix_of
 from workers.staging import PartFile, blocking

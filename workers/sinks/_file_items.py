@@ -8,8 +8,8 @@ from config.contracts.document import Document
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Taken
+from config.language.template import Template
 from workers.formats import FileTarget, Format
-from workers.routing.expressions import Template
 from workers.routing.paths import fenced
 from workers.sinks._file_converted import ConvertedFile
 from workers.sinks._file_folder import Folder, started, suffix_of

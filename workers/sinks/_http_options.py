@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 
 from config.addresses import is_underneath
+from config.language.values import Value
 from config.units import Duration, Rate, Size
 from workers.routing import batches
-from workers.routing.values import Value
 from workers.sinks._http_signing import signing_key
 
 HEADER_TEXT = re.compile(r"[\x20-\x7e]{0,8192}", re.ASCII)

@@ -16,8 +16,8 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from config.contracts.document import Document
 from config.contracts.errors import Permanent
 from config.contracts.sink import Batch, Rejected, Shipment
+from config.language.template import ROOTS, Template
 from workers.routing import batches
-from workers.routing.expressions import ROOTS, Template
 
 #: Name of the header that carries the id, where a broker has no place of its own for it.
 ID = "runrelay-id"

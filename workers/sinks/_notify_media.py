@@ -12,7 +12,7 @@ from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
-from workers.routing.printed import Code, printed
+from config.language.printed import Code, printed
 
 #: Characters of one value: escaped they must fit into what a template may print.
 _LONGEST = 8000

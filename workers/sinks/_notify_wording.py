@@ -8,7 +8,7 @@ import msgspec
 
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from workers.routing.expressions import Template
+from config.language.template import Template
 from workers.sinks._notify_media import PLAIN, Medium
 from workers.sinks._notify_sending import Address
 

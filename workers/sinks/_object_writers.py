@@ -10,9 +10,9 @@ from config.contracts.document import Document
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Taken
+from config.language.template import Template
 from workers.formats import Format
 from workers.packing import Packing
-from workers.routing.expressions import Template
 from workers.sinks._file_documents import Documents, pieces
 from workers.sinks._file_folder import Folder, suffix_of
 from workers.sinks._file_items import Batches, Converted, Growing

@@ -27,6 +27,7 @@ from config.contracts.event import digest
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
 from config.contracts.source import Api
+from config.language.values import Value
 from config.sources.apify import ApifySource
 from config.sources.apify.paths import TASK, program_path
 from config.sources.apify.runs import Fields
@@ -35,7 +36,6 @@ from config.sources.apify.tagging import agent, chain_of, started, tag_of, telli
 from config.sources.apify.webhooks import AdHocWebhook, pointing_at
 from config.units import Duration
 from workers.routing import batches
-from workers.routing.values import Value
 
 TAKES = frozenset({"items", "run"})
 WHOLE = False

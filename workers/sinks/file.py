@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from config.contracts.sink import About, Shipment, Surroundings, Writer
+from config.language.template import Template
 from workers.formats import FilePath, FileTarget
-from workers.routing.expressions import Template
 from workers.routing.paths import fenced
 from workers.sinks._file_converted import ConvertedFile
 from workers.sinks._file_documents import Documents

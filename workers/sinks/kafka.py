@@ -21,8 +21,8 @@ from config.contracts.document import Document
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
+from config.language.template import Template
 from config.units import Size
-from workers.routing.expressions import Template
 from workers.sinks import _message
 from workers.sinks._kafka_link import ANSWERING, Link, no_topic
 from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages, picked, sound, windows

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from config.contracts.sink import About, Shipment, Surroundings, Writer
+from config.language.template import Template
 from workers.formats import FilePath, FileTarget
-from workers.routing.expressions import Template
 from workers.routing.paths import fenced
 from workers.sinks._file_converted import ConvertedFile
 from workers.sinks._file_folder import started, suffix_of

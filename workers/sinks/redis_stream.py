@@ -37,8 +37,8 @@ from config.contracts.document import Document
 from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
+from config.language.template import Template
 from config.units import Size
-from workers.routing.expressions import Template
 from workers.sinks import _message
 from workers.sinks._message import Message, MessageTarget, letter, messages, sound
 from workers.sinks._redis_ledger import Place

@@ -7,10 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from config.contracts.run import Run
+from config.language.template import Template
 from config.routes import load
 from config.sources.apify import Config, connect
 from tests.config.sources.platforms import Scripted
-from workers.routing.expressions import Template
 from workers.routing.match import holds, matching
 
 FULL: dict[str, Any] = {

@@ -13,9 +13,9 @@ from apprise.plugins.telegram import NotifyTelegram
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.language.printed import Code
 from tests.workers.sinks.test_notify import DISCORD, SLACK, opener, run_shipment, target, tell
 from tests.workers.sinks.told import Phone, phone
-from workers.routing.printed import Code
 from workers.sinks._notify_media import CHAT, HTML, PLAIN
 
 GAP = "\u200b"

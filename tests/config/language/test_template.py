@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from workers.routing.expressions import MOST, Template
-from workers.routing.filters import FILTERS
+from config.language.filters import FILTERS
+from config.language.template import MOST, Template
 
 RUN = {
     "id": "r1",

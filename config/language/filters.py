@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
-from workers.routing.printed import Code, printed
+from config.language.printed import Code, printed
 
 
 def date(value: Any, form: str = "%Y-%m-%d") -> str:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from config.contracts.errors import Permanent
-from workers.routing.values import Value
+from config.language.values import Value
 
 RUN = {"id": "r1", "exitCode": 0, "ok": True, "tags": ["a", None], "stats": {"secs": 12.5}, "none": None}
 ITEMS = [msgspec.Raw(b'{"url":"u1","price":1.10,"id":123456789012345678901234567890}'), msgspec.Raw(b'"x"')]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from workers.routing.expressions import ROOTS, Template
+from config.language.template import ROOTS, Template
 
 
 class Value:

@@ -20,8 +20,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from workers.routing.filters import FILTERS
-from workers.routing.printed import printed
+from config.language.filters import FILTERS
+from config.language.printed import printed
 
 #: the names a template may begin with
 ROOTS = frozenset({"run", "actor", "task", "build", "schedule", "event", "record", "dataset", "route", "target"})

@@ -9,8 +9,8 @@ from jinja2 import Undefined
 
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from workers.routing.expressions import DEEPEST, MOST, Template
-from workers.routing.filters import FILTERS
+from config.language.filters import FILTERS
+from config.language.template import DEEPEST, MOST, Template
 
 JSON = (type(None), bool, int, float, str, list, tuple, dict, msgspec.Raw, Undefined)
 
