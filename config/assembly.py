@@ -1,7 +1,7 @@
 """Puts a checked document together: sources, sinks, routes and their targets."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import ModuleType
 from typing import Any, cast
 
@@ -14,14 +14,18 @@ from config.contracts.errors import ConfigInvalid
 from config.contracts.sink import SinkModule, writes_whole
 from config.contracts.source import Source
 from config.document import KeyPath
+from config.meaning import as_rows, expressions, only_fits, roots_fit, transform_fits
 from config.nearest import guess
-from config.route import UNMATCHED, Alerts, AlertTarget, Read, Route, SinkSpec, Target, When
+from config.route import GATE, UNMATCHED, Alerts, AlertTarget, Expect, Read, Route, SinkSpec, Target, Transform, When
 from config.shapes import (
     NAME_ADVICE,
     NAME_PATTERN,
     AlertsShape,
     AlertTargetShape,
+    CostShape,
     DefaultsShape,
+    ExpectShape,
+    ItemsShape,
     PaceShape,
     RouteShape,
     Shape,
@@ -120,13 +124,36 @@ class Assembly:
         self.name(block.get("name"), (*path, "name"))
         self.sources_named(path)
         shape = self.check.model(RouteShape, path, block)
+        told, elsewhere = (*path, "expect", "else"), self.names_of_targets((*path, "to"))
         if shape is None:
-            self.targets(path, PaceShape(), None, prefer_run=False)
+            self.targets((*path, "to"), PaceShape(), None, prefer_run=False)
+            self.targets(told, PaceShape(), None, prefer_run=True, taken=elsewhere)
             return None
         read = shape.read.read()
-        targets = self.targets(path, shape, read, prefer_run=False)
-        delete = shape.after.delete if shape.after else ()
-        return Route(shape.name, shape.when.when(), shape.final, read, targets, delete)
+        self.reading_fits(read, (*path, "read"))
+        targets = self.targets((*path, "to"), shape, read, prefer_run=False)
+        others = self.targets(told, shape, read, prefer_run=True, taken=elsewhere)
+        return Route(
+            name=shape.name,
+            when=shape.when.when(),
+            final=shape.final,
+            read=read,
+            to=targets,
+            delete=shape.after.delete if shape.after else (),
+            where=shape.where,
+            expect=_expect(shape.expect, others) if shape.expect else None,
+            freshness=shape.freshness.freshness() if shape.freshness else None,
+        )
+
+    def reading_fits(self, read: Read, path: KeyPath) -> None:
+        """What `read` does, it does with items of datasets."""
+        if "items" in read.streams:
+            for at, expression in expressions(read.transform, path):
+                roots_fit(
+                    self.check, expression, {"record"}, "in `read`: say it at the target with `send: records`", at
+                )
+        elif not read.transform.idle:
+            self.check.say("this route reads no items: say at the target what becomes of the others", path)
 
     def unmatched(self, path: KeyPath) -> Route | None:
         """The block for runs that no route wants; None without one."""
@@ -134,7 +161,7 @@ class Assembly:
             return None
         shape = self.check.model(UnmatchedShape, path, self.check.block(path))
         read = Read(dataset=("default",))
-        targets = self.targets(path, shape or PaceShape(), read, prefer_run=True)
+        targets = self.targets((*path, "to"), shape or PaceShape(), read, prefer_run=True)
         return Route(UNMATCHED, When(), True, read, targets)
 
     def alerts(self, path: KeyPath) -> Alerts | None:
@@ -168,12 +195,20 @@ class Assembly:
                 known = "`alert`" if "alert" in getattr(value, "names", ()) else "`record.key`"
                 self.check.say(f"`{foreign[0]}` has no meaning in an alert: it has {known}", (*path, key))
 
-    def targets(self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool) -> tuple[Target, ...]:
-        """The targets under `to:`; `read` is None if the route's own mistakes hide what it reads."""
-        paths = self.check.blocks((*path, "to"))
-        self.unique(paths, self.target_name, "`{}` is used twice in this route: give this one a `name:` of its own")
+    def targets(
+        self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool, taken: Collection[str] = ()
+    ) -> tuple[Target, ...]:
+        """The targets listed at `path`; `read` is None if the route's own mistakes hide what it reads.
+
+        taken: names that other targets of the route have.
+        """
+        paths, message = self.check.blocks(path), "`{}` is used twice in this route: give this one a `name:` of its own"
+        self.unique(paths, self.target_name, message, taken)
         found = (self.target(each, around, read, prefer_run=prefer_run) for each in paths)
         return tuple(target for target in found if target)
+
+    def names_of_targets(self, path: KeyPath) -> list[str]:
+        return [str(self.target_name(each)) for each in self.check.blocks(path)]
 
     def target_name(self, path: KeyPath) -> Any:
         block = self.check.block(path)
@@ -182,6 +217,9 @@ class Assembly:
     def target(self, path: KeyPath, around: PaceShape, read: Read | None, *, prefer_run: bool) -> Target | None:
         common, options = _split(self.check.block(path), TargetShape)
         self.name(common.get("name"), (*path, "name"))
+        if self.target_name(path) == GATE:
+            message = f"`{GATE}` is what a route looks at a run by: give this target another `name:`"
+            self.check.say(message, (*path, "name" if "name" in common else "sink"))
         self.sources_named(path)
         shape = self.check.model(TargetShape, path, common)
         module = self.module_of(common.get("sink"), (*path, "sink"))
@@ -190,8 +228,8 @@ class Assembly:
             self.warn_of_secrets(own, path)
         if shape is None or module is None or own is None or read is None:
             return None
-        per = None if writes_whole(module, own) else getattr(own, "per", None)
-        send = self.send(shape, module, read, path, prefer_run=prefer_run or per == "run")
+        per, transform = None if writes_whole(module, own) else getattr(own, "per", None), shape.transformation()
+        send = self.send(shape, transform, module, read, path, prefer_run=prefer_run or per == "run")
         if send is None:
             return None
         self.fits_per(send, per, own, path)
@@ -200,8 +238,13 @@ class Assembly:
             self.path_names_dataset(read, own, path)
             self.path_names_no_record(own, path)
         batch, retry, bad_items = pace([shape, around, self.paces[shape.sink], self.defaults])
-        when = shape.when.when() if shape.when else None
-        return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own, bad_items)
+        when, only = shape.when.when() if shape.when else None, shape.only.only() if shape.only else None
+        if only is None and send == "items":
+            only = read.only
+        steps = (read.transform, transform) if send == "items" else (transform,)
+        transform_fits(self.check, send, transform, path)
+        only_fits(self.check, send, only, steps, (*path, "only"))
+        return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own, bad_items, transform, only)
 
     def module_of(self, sink: Any, path: KeyPath) -> SinkModule | None:
         defined = self.check.block(("sinks",))
@@ -211,10 +254,17 @@ class Assembly:
         return self.modules.get(sink) if isinstance(sink, str) else None
 
     def send(
-        self, shape: TargetShape, module: SinkModule, read: Read, path: KeyPath, *, prefer_run: bool
+        self,
+        shape: TargetShape,
+        transform: Transform,
+        module: SinkModule,
+        read: Read,
+        path: KeyPath,
+        *,
+        prefer_run: bool,
     ) -> Send | None:
         if shape.send:
-            self.sendable(shape.send, shape.sink, module, read, (*path, "send"))
+            self.sendable(shape.send, transform, shape.sink, module, read, (*path, "send"))
             return shape.send
         others = module.TAKES - ({"run"} if "log" in read.streams else {"run", "log"})
         if "run" in module.TAKES and (prefer_run or not others):
@@ -229,9 +279,18 @@ class Assembly:
         self.check.say(message, (*path, "sink"))
         return None
 
-    def sendable(self, send: Send, sink: str, module: SinkModule, read: Read, path: KeyPath) -> None:
-        if send not in module.TAKES:
-            self.check.say(f"`{sink}` cannot take {send}: it takes {_words(module.TAKES)}", path)
+    def sendable(
+        self, send: Send, transform: Transform, sink: str, module: SinkModule, read: Read, path: KeyPath
+    ) -> None:
+        if as_rows(send, transform):
+            if "items" not in module.TAKES:
+                message = f"`{sink}` cannot take rows, which `fields` makes of {send}: it takes {_words(module.TAKES)}"
+                self.check.say(message, path)
+        elif send not in module.TAKES:
+            rows = (
+                ": name the `fields` to make rows of" if "items" in module.TAKES and send in {"records", "run"} else ""
+            )
+            self.check.say(f"`{sink}` cannot take {send}: it takes {_words(module.TAKES)}{rows}", path)
         elif send != "run" and send not in read.streams:
             self.check.say(f"this route reads no {send}: add `{_READ_LINES[send]}` to its `read:`", path)
 
@@ -297,14 +356,34 @@ class Assembly:
         if isinstance(name, str) and not _NAME.fullmatch(name):
             self.check.say(f"`{name}` is no name: {NAME_ADVICE}", path, key=key)
 
-    def unique(self, paths: Iterable[KeyPath], name_of: Callable[[KeyPath], Any], message: str) -> None:
-        seen = set()
+    def unique(
+        self,
+        paths: Iterable[KeyPath],
+        name_of: Callable[[KeyPath], Any],
+        message: str,
+        taken: Collection[str] = (),
+    ) -> None:
+        seen = set(taken)
         for path in paths:
             name = name_of(path)
             if isinstance(name, str) and name in seen:
                 where = "name" if "name" in self.check.block(path) else "sink"
                 self.check.say(message.format(name), (*path, where))
             seen.add(str(name))
+
+
+def _expect(shape: ExpectShape, to: tuple[Target, ...]) -> Expect:
+    items, cost = shape.items or ItemsShape.model_construct(), shape.cost or CostShape.model_construct()
+    return Expect(
+        min_items=items.min,
+        max_items=items.max,
+        drop_from_usual=items.drop_from_usual,
+        filled=shape.filled or {},
+        schema=shape.schema_,
+        max_usd=cost.max_usd,
+        max_usd_per_1000=cost.max_usd_per_1000,
+        to=to,
+    )
 
 
 def _split(block: dict[str, Any], shape: type[Shape]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -45,6 +45,11 @@ class Keys:
     | `<ns>:box:<box>:in`, `…:out` | zset | ids of messages that wait, and of those sent as one, by ms of arrival |
     | `<ns>:box:<box>:text` | hash | id → text of the first of them |
     | `<ns>:said:<id>` | string | how a message ended: `sent`, `refused` among others, or `unknown`; 8 days |
+    | `<ns>:usual:<route>|<actor>` | list | how many items the last 20 runs had that were as expected; 400 days |
+    | `<ns>:turns:<route>/<target>` | zset | ids of deliveries that go one by one, by when their run finished |
+    | `<ns>:last:<route>/<target>` | hash | what a target that is told of changes was last delivered |
+    | `<ns>:next:<id>` | hash | the same as it will be once a delivery is through |
+    | `<ns>:fresh` | hash | route → ms of its last delivery, for those that say how fresh they are |
     | `<ns>:bad:<id>` | hash | `<stream>:<row>` → why an item of a delivery was rejected, and its beginning; 90 days |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
@@ -112,6 +117,10 @@ class Keys:
         return f"{self.namespace}:cfgs"
 
     @property
+    def fresh(self) -> str:
+        return f"{self.namespace}:fresh"
+
+    @property
     def workers(self) -> str:
         return f"{self.namespace}:workers"
 
@@ -141,6 +150,18 @@ class Keys:
 
     def rejects(self, delivery_id: str) -> str:
         return f"{self.namespace}:bad:{delivery_id}"
+
+    def usual(self, route: str, actor_id: str) -> str:
+        return f"{self.namespace}:usual:{route}|{actor_id}"
+
+    def turns(self, route: str, target: str) -> str:
+        return f"{self.namespace}:turns:{route}/{target}"
+
+    def last(self, route: str, target: str) -> str:
+        return f"{self.namespace}:last:{route}/{target}"
+
+    def next(self, delivery_id: str) -> str:
+        return f"{self.namespace}:next:{delivery_id}"
 
     def since(self, source: str) -> str:
         return f"{self.namespace}:since:{source}"

@@ -121,7 +121,7 @@ def _documents(document: Document, routes: tuple[Route, ...], unmatched: Route |
 
 
 def _canonical(document: Document, route: Route, path: KeyPath) -> bytes:
-    used = {target.sink for target in route.to}
+    used = {target.sink for target in route.targets}
     said: dict[str, Any] = {
         "version": document.at(("version",)),
         "defaults": document.at(("defaults",)) or {},
@@ -146,7 +146,7 @@ def _warn(
             check.warn(message, ("routes", index))
         if route.final:
             final.setdefault(route.when, route.name)
-    used = {target.sink for route in (*routes, *((unmatched,) if unmatched else ())) for target in route.to}
+    used = {target.sink for route in (*routes, *((unmatched,) if unmatched else ())) for target in route.targets}
     used |= {target.sink for target in alerts.to} if alerts else set()
     for name in sinks:
         if name not in used:

@@ -5,7 +5,7 @@ plans it later looks at the run anew. So a dry run and the real thing agree, and
 same deliveries.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -23,9 +23,10 @@ from config.routes import RouteTable
 from console.selection import Selection
 from workers.care import reconciler
 from workers.ledger.ledger import Ledger
-from workers.ledger.records import EventRecord
+from workers.ledger.records import DeliveryRecord, EventRecord
 from workers.names import Names, mentioned
-from workers.planner import plan_of
+from workers.planner import passed, plan_of
+from workers.routing.scope import scope_of
 
 #: Seconds a run may have gone on: lists know when it started, people say when it ended.
 LONGEST_RUN = 7 * 86400.0
@@ -104,13 +105,14 @@ class Backfill:
         )
         async for run in runs:
             if run.finished <= newest and self._at_once.wants_run(run):
-                named = await self._names.named(self.source, self._api, await self._tagged(run), self._mentioned)
+                named = await self._names.named(self.source, self._api, await self._told_more(run), self._mentioned)
                 if self._selection.wants_run(named):
-                    yield await self._looked(msgspec.structs.replace(named, fields={}))
+                    yield await self._looked(named)
 
-    async def _tagged(self, run: Run) -> Run:
-        """Lists do not tell the tag of a build that a run was asked for by; it counts if some route looks at builds."""
-        return await self.source.run(self._api, run.id) if "build" in self._mentioned else run
+    async def _told_more(self, run: Run) -> Run:
+        """Lists do not tell the tag of a build that a run was asked for by, nor all that an expression may want."""
+        asked = "build" in self._mentioned or any(route.where for route in self._table.routes)
+        return await self.source.run(self._api, run.id) if asked else run
 
     async def take(self, past: Past, *, dry_run: bool = False) -> Past:
         """Put a wanted run into the inbox, unless what it left is gone or somebody was faster.
@@ -125,11 +127,12 @@ class Backfill:
         return replace(past, fate=Fate.TAKEN if isinstance(answer, Accepted) else Fate.KNOWN)
 
     async def _looked(self, run: Run) -> Past:
-        meant, every = self._led(run, effects=self._effects), self._led(run, effects=True)
+        events, deliveries = await self._ledger.of_run(run.source, run.id)
+        meant, every = (self._led(run, deliveries, effects=effects) for effects in (self._effects, True))
         left_out = tuple(one for one in every if one.id not in {other.id for other in meant})
+        run = msgspec.structs.replace(run, fields={})
         if not meant:
             return Past(run, Fate.LEFT_OUT if left_out else Fate.NO_ROUTE, left_out=left_out)
-        events, deliveries = await self._ledger.of_run(run.source, run.id)
         known = {one.delivery.id for one in deliveries}
         missing = tuple(one for one in meant if one.id not in known)
         event = self._event(run, missing)
@@ -137,7 +140,7 @@ class Backfill:
             return Past(run, Fate.KNOWN, left_out=left_out)
         return Past(run, Fate.WANTED, missing, left_out, event)
 
-    def _led(self, run: Run, *, effects: bool) -> tuple[Delivery, ...]:
+    def _led(self, run: Run, known: Sequence[DeliveryRecord], *, effects: bool) -> tuple[Delivery, ...]:
         """What the planner will make of it."""
         event = EventRecord(
             id="",
@@ -149,7 +152,8 @@ class Backfill:
             at=0,
             body=self._body,
         )
-        return plan_of(event, run, self._table).deliveries
+        scope = scope_of(self._table.sources[run.source], run, b"", event.via)
+        return plan_of(event, run, self._table, scope, passed(run, known)).deliveries
 
     def _event(self, run: Run, deliveries: Iterable[Delivery]) -> Event:
         """One for each finish of a run and what is missing of it: a route that is new makes it another one."""

@@ -71,7 +71,7 @@ async def _token(source: ApifySource) -> str:
 def _targets(table: RouteTable, around: Surroundings) -> Iterator[Try]:
     """Each sink as each target uses it; one that no route uses, as such."""
     routes = [*table.routes, *filter(None, [table.unmatched])]
-    used = [(f"target {route.name}/{one.name}", one.sink, one.options) for route in routes for one in route.to]
+    used = [(f"target {route.name}/{one.name}", one.sink, one.options) for route in routes for one in route.targets]
     for one in table.alerts.to if table.alerts else ():
         used.append((f"alerts to {one.name}", one.sink, one.options))
     for name, sink, options in used:

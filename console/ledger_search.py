@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field, replace
 
+from redis.exceptions import RedisError
+
 from console.failures import CommandFailed
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
@@ -37,6 +39,23 @@ async def find(ledger: Ledger, id: str) -> Found:
     afters = {after.after.id: after for after in found.afters}
     afters |= {after.after.id: after for event in found.events if (after := await ledger.after_of(event))}
     return replace(found, afters=list(afters.values()))
+
+
+async def run_named(ledger: Ledger, id: str) -> tuple[str, str] | None:
+    """Source and id of the run that the same words lead to; None if the ledger knows none or cannot be asked. Raises
+    CommandFailed if there is more than one."""
+    try:
+        found = await find(ledger, id)
+    except RedisError:
+        return None
+    except CommandFailed as no:
+        if no.kind == "not_found":
+            return None
+        raise
+    places = [(one.source, one.run_id) for one in found.events]
+    places += [(one.delivery.source, one.delivery.run_id) for one in found.deliveries]
+    places += [(one.after.source, one.after.run_id) for one in found.afters]
+    return next(iter(places), None)
 
 
 async def _by_record(ledger: Ledger, prefix: str) -> Found | None:

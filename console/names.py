@@ -57,4 +57,4 @@ def names_of(table: RouteTable | None, standing: Standing) -> Names:
 
 def _targets(table: RouteTable) -> dict[str, str]:
     routes = (*table.routes, *((table.unmatched,) if table.unmatched else ()))
-    return {f"{route.name}/{target.name}": target.sink for route in routes for target in route.to}
+    return {f"{route.name}/{target.name}": target.sink for route in routes for target in route.targets}

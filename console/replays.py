@@ -10,7 +10,7 @@ import msgspec
 from config.contracts.delivery import Delivery, DeliveryState
 from config.contracts.event import EventState
 from config.effects import acts
-from config.route import UNMATCHED, Route, Target
+from config.route import GATE, UNMATCHED, Route, Target
 from config.routes import RouteTable
 from workers.ledger.ledger import Ledger
 from workers.ledger.letters import Outcome, next_generation, replay
@@ -131,6 +131,8 @@ def _place(one: DeliveryRecord) -> tuple[str, str]:
 def _why_not(one: DeliveryRecord, kind: str, *, busy: bool, manner: Manner) -> tuple[str, str] | None:
     if busy:
         return "under_way", "a delivery of the run is on its way to the same target"
+    if one.delivery.target == GATE:
+        return "gate", "it only looked whether the run is as expected"
     if one.state not in _ENDED:
         return one.state.value, "it was given up"
     if not kind:
@@ -158,7 +160,7 @@ def _as_now(one: DeliveryRecord, events: Iterable[EventRecord], table: RouteTabl
     route = table.unmatched if place.route == UNMATCHED else _named(table.routes, place.route)
     if route is None:
         return gone(f"the file has no route {place.route!r} any more")
-    target = _named(route.to, place.target)
+    target = _named(route.targets, place.target)
     if target is None:
         return gone(f"the route {place.route!r} has no target {place.target!r} any more")
     run = next((event.run for event in events if event.run and event.run.life == place.life), None)
@@ -166,7 +168,7 @@ def _as_now(one: DeliveryRecord, events: Iterable[EventRecord], table: RouteTabl
         return gone("what the run was like is no longer kept")
     document = table.document(route)
     sha = sha_of(document)
-    new = delivery_of(place.event_id, run, route, target, sha, next_one.generation)
+    new = delivery_of(place.event_id, run, route, target, cfg=sha, generation=next_one.generation)
     return Candidate(one, new, table.sinks[target.sink].type.rpartition(".")[2], None, {sha: document})
 
 

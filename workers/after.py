@@ -27,7 +27,15 @@ log = structlog.get_logger("runrelay.worker")
 
 #: Seconds between two looks at a run that is still under way in the ledger: soon at first, then ever less often.
 SOONEST, LATEST = 30.0, 600.0
-_FAILED = frozenset({DeliveryState.QUARANTINED, DeliveryState.PARTIAL, DeliveryState.DEAD, DeliveryState.DROPPED})
+_FAILED = frozenset(
+    {
+        DeliveryState.QUARANTINED,
+        DeliveryState.PARTIAL,
+        DeliveryState.SUPERSEDED,
+        DeliveryState.DEAD,
+        DeliveryState.DROPPED,
+    }
+)
 
 
 class Keep(RunrelayError):

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,13 +12,15 @@ import structlog
 from redis.exceptions import RedisError
 
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
-from config.contracts.errors import ConfigInvalid, NotFound, NotYet, Permanent, Transient, WorkError
-from config.contracts.old_runs import backfilled
+from config.contracts.errors import ConfigInvalid, NotFound, NotYet, Permanent, Superseded, Transient, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import writes_whole
 from config.contracts.source import Settle, Source
-from config.route import Retry, Route, SinkSpec, Target
+from config.route import GATE, Retry, Route, Target
+from config.routes import RestoredRoute
+from workers.gating import Counting, counts_only, items_of, judged, target_of
+from workers.ledger.changes import Changes
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.lives import Range, ranges, under_way_before
@@ -25,6 +28,7 @@ from workers.ledger.records import Lease, Signal, TakenDelivery
 from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt
 from workers.pipeline import Work, ship
 from workers.progress import Progress, Slice, SliceOver
+from workers.routing.scope import scope_of
 from workers.runtime import Runtime
 from workers.verdicts import Again, check_poison, decide, signal_of, until_settled, waited_out
 
@@ -63,6 +67,7 @@ class Turn:
         self.runtime, self.lease, self.record = runtime, lease, record
         self.delivery: Delivery = record.delivery
         self.retry, self.settle = Retry(), Settle()
+        self.route: Route | None = None
         self.facts: dict[str, object] = {}
         turn = Slice(runtime.settings.slice_seconds, lambda: runtime.yielding, lambda: runtime.crowded)
         self.progress = Progress(runtime.ledger, lease, record.delivery, record.checkpoint, turn)
@@ -80,6 +85,8 @@ class Turn:
             return "slice"
         except NotYet as error:
             return await self._wait(error)
+        except Superseded as error:
+            return await self._end(DeliveryState.SUPERSEDED, reason=error.reason.value, detail=error.detail)
         except WorkError as error:
             return await self._settle(error)
         except (LeaseLost, RedisError):
@@ -118,35 +125,53 @@ class Turn:
         run = self.record.run
         if run is None:
             raise Permanent(Reason.DATA_EXPIRED, "the event this delivery was planned from is no longer kept")
-        route, target, spec = await self._restore()
+        restored = await self._restored()
+        self.route = route = restored.route
+        target = target_of(route) if delivery.target == GATE else _named(route, delivery.target)
         self.retry = target.retry
-        rows = await self._rows()
+        work = Work(
+            source=source,
+            api=api,
+            run=run,
+            route=route,
+            target=target,
+            sink=Counting(),
+            scope=_scope(source, run, self.record),
+            rows={},
+            progress=self.progress,
+            budget=runtime.budget,
+            unsure=self.record.broken_off,
+            publishing=publishing,
+        )
+        if delivery.target == GATE:
+            await ship(replace(work, expect=route.expect, counts=counts_only(route)))
+            return
+        changes, rows = await self._changes(target), await self._rows()
+        spec = restored.sinks[target.sink]
+        if changes or writes_whole(spec.module, target.options):
+            rows = {}
         async with runtime.connections.use(spec, runtime.surroundings) as sink:
-            await ship(
-                Work(
-                    source=source,
-                    api=api,
-                    run=run,
-                    route=route,
-                    target=target,
-                    sink=sink,
-                    scope=_scope(source, run, self.record),
-                    rows={} if writes_whole(spec.module, target.options) else rows,
-                    progress=self.progress,
-                    budget=runtime.budget,
-                    unsure=self.record.broken_off,
-                    publishing=publishing,
-                )
-            )
+            await ship(replace(work, sink=sink, rows=rows, changes=changes))
 
-    async def _restore(self) -> tuple[Route, Target, SinkSpec]:
-        """The route and sink as they were planned, with today's secrets."""
+    async def _restored(self) -> RestoredRoute:
+        """The route and its sinks as they were planned, with today's secrets."""
         try:
-            restored = await self.runtime.restored(self.delivery.cfg)
+            return await self.runtime.restored(self.delivery.cfg)
         except ConfigInvalid as exc:
             raise Transient(Reason.CONFIG_GONE, str(exc.problems[0])) from exc
-        target = next(one for one in restored.route.to if one.name == self.delivery.target)
-        return restored.route, target, restored.sinks[target.sink]
+
+    async def _changes(self, target: Target) -> Changes | None:
+        """What the target was last delivered, if that matters. Raises NotYet while an older run has its turn,
+        Superseded if a newer one had."""
+        if target.only is None:
+            return None
+        ledger = self.runtime.ledger
+        if await ledger.first_in_turn(self.delivery) != self.delivery.id:
+            raise NotYet(Reason.IN_TURN, "an older run goes to this target first", wait=BEHIND)
+        changes = Changes(ledger.redis, ledger.keys, self.delivery, target.only)
+        if await changes.finished() > self.delivery.turn:
+            raise Superseded(Reason.SUPERSEDED, "the target has a newer run: older items would undo its changes")
+        return changes
 
     async def _rows(self) -> dict[str, Range]:
         """The rows of each stream that are this delivery's. One object is written whole, after the one it replaces:
@@ -159,22 +184,41 @@ class Turn:
         return ranges(self.delivery, others)
 
     async def _finish(self) -> str:
-        at = self.progress.at
-        state = DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
-        attempt, trouble = self._tries()
-        await self.runtime.ledger.finish(
-            self.lease,
-            state,
-            self._heard(),
-            checkpoint=_pack(msgspec.structs.replace(at, position=None)),
-            attempt=attempt,
-            trouble=trouble,
-            reason="",
-            detail="",
-        )
+        at, route, name = self.progress.at, self.route, self.delivery.target
+        if name == GATE:
+            return await self._judge()
+        if route and route.freshness and any(one.name == name for one in route.to):
+            await self.runtime.ledger.note_fresh(route.name)
         for row in at.receipts:
             count_receipt(row)
+        return await self._end(
+            DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
+        )
+
+    async def _judge(self) -> str:
+        """The run is as expected, or it is held."""
+        ledger, run, route, at = self.runtime.ledger, self.record.run, self.route, self.progress.at
+        assert run, "a gate that has come to its end had it"
+        assert route, "and this"
+        usual = await ledger.usual(route.name, run.actor_id)
+        born, said = judged(route, run, at, self.record.leads_to, usual)
+        counted = None if said else (ledger.keys.usual(route.name, run.actor_id), items_of(at))
+        reason = Reason.NOT_AS_EXPECTED.value if said else ""
+        self.facts = {"reason": reason, "detail": said} if said else {}
+        await ledger.judge(self.lease, born, counted, self._heard(), **self._last(reason, said))
+        return DeliveryState.QUARANTINED.value if said else DeliveryState.DELIVERED.value
+
+    async def _end(self, state: DeliveryState, reason: str = "", detail: str = "") -> str:
+        if reason:
+            self.facts = {"reason": reason, "detail": detail}
+        await self.runtime.ledger.finish(self.lease, state, self._heard(), **self._last(reason, detail))
         return state.value
+
+    def _last(self, reason: str, detail: str) -> dict[str, str | int | bytes]:
+        """What the record says when all is over."""
+        attempt, trouble = self._tries()
+        packed = _pack(msgspec.structs.replace(self.progress.at, position=None, tally={}, seen={}))
+        return {"checkpoint": packed, "attempt": attempt, "trouble": trouble, "reason": reason, "detail": detail}
 
     async def _wait(self, error: NotYet) -> str:
         try:
@@ -268,11 +312,13 @@ def _graced(error: WorkError, attempt: int) -> WorkError:
 
 
 def _scope(source: Source, run: Run, record: TakenDelivery) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(record.body) if record.body and not backfilled(record.via) else None
-    except msgspec.DecodeError:
-        body = None
-    return {**source.describe(run), "event": body, "route": record.delivery.route, "target": record.delivery.target}
+    scope = scope_of(source, run, record.body, record.via)
+    found = {"items_read": None, "held": None, **record.facts}
+    return {**scope, **found, "route": record.delivery.route, "target": record.delivery.target}
+
+
+def _named(route: Route, name: str) -> Target:
+    return next(one for one in route.targets if one.name == name)
 
 
 def _touched(checkpoint: Checkpoint) -> int:

@@ -36,7 +36,7 @@ def uses_event(table: RouteTable, routes: Iterable[Route]) -> bool:
 
 def _told(table: RouteTable, routes: Iterable[Route]) -> set[str]:
     """The names that sinks use by themselves: `NAMES` of their modules."""
-    modules = [table.sinks[target.sink].module for route in routes for target in route.to]
+    modules = [table.sinks[target.sink].module for route in routes for target in route.targets]
     return {name for module in modules for name in getattr(module, "NAMES", ())}
 
 

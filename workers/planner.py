@@ -1,12 +1,13 @@
 """Planning: what an announcement leads to. The run is fetched with our own token; only that answer is believed."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, get_args
 
 from config.contracts.after import After, after_id
-from config.contracts.delivery import Delivery, delivery_id
+from config.contracts.delivery import Delivery, DeliveryState, delivery_id
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient
 from config.contracts.event import EventState
 from config.contracts.old_runs import places_of, without_effects
@@ -14,12 +15,14 @@ from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Api, Leftover, Source
 from config.effects import acts
-from config.route import Route, Target
+from config.meaning import as_rows
+from config.route import GATE, Route, Target
 from config.routes import RouteTable
 from workers.ledger.ledger import Ledger
-from workers.ledger.records import EventRecord
+from workers.ledger.records import DeliveryRecord, EventRecord
 from workers.names import Names, mentioned, uses_event
-from workers.routing.match import matching
+from workers.routing.match import holds, matching
+from workers.routing.scope import scope_of
 
 #: How often a run the platform does not know is asked for: a webhook can be faster than the platform's replicas.
 GRACE = 4
@@ -37,6 +40,7 @@ class Plan:
         reason: why it leads nowhere; empty if it does.
         keep_body: whether something may use what the webhook said, also in a replay.
         documents: sha → the route as it was, for every `Delivery.cfg`.
+        gated: id of a delivery that only looks at the run → the deliveries it leads to.
         after: what is deleted once everything is delivered; None: nothing.
     """
 
@@ -44,6 +48,7 @@ class Plan:
     run: Run
     deliveries: tuple[Delivery, ...]
     documents: dict[str, bytes]
+    gated: dict[str, tuple[Delivery, ...]] = field(default_factory=dict)
     after: After | None = None
     reason: str = ""
     keep_body: bool = False
@@ -61,7 +66,17 @@ async def make_plan(
         age = (await ledger.now() - event.at) / 1000
         raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(max(SOONEST, age / 4), LATEST))
     run = await names.named(source, api, run, mentioned(table))
-    return plan_of(event, run, table)
+    _, before = await ledger.of_run(event.source, run.id)
+    return plan_of(event, run, table, scope_of(source, run, event.body, event.via), passed(run, before))
+
+
+def passed(run: Run, before: Iterable[DeliveryRecord]) -> frozenset[str]:
+    """The routes that have found this finish of a run to be as they expect.
+
+    before: all deliveries of the run so far.
+    """
+    same = (one for one in before if one.delivery.target == GATE and one.delivery.life == run.life)
+    return frozenset(one.delivery.route for one in same if one.state is DeliveryState.DELIVERED and not one.reason)
 
 
 async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -> Run:
@@ -79,24 +94,37 @@ async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -
         raise Transient(Reason.RUN_NOT_FOUND, exc.detail) from exc
 
 
-def plan_of(event: EventRecord, run: Run, table: RouteTable) -> Plan:
-    """What a run leads to that has ended and whose names are known."""
-    wanted = list(matching(table.routes, run))
+def plan_of(
+    event: EventRecord, run: Run, table: RouteTable, scope: Mapping[str, Any], judged: Set[str] = frozenset()
+) -> Plan:
+    """What a run leads to that has ended and whose names are known.
+
+    scope: the names that expressions may use. judged: routes that need not look whether the run is as expected.
+    """
+    wanted = list(matching(table.routes, run, scope))
     state, reason = (EventState.PLANNED, "") if wanted else (EventState.UNMATCHED, Reason.NO_ROUTE.value)
     if not wanted and table.unmatched:
         wanted = [(table.unmatched, table.unmatched.to)]
-    meant = _meant(event, wanted, table)
+    means = _meaning(event, table)
+    meant = _meant(wanted, means)
     if wanted and not meant:
         reason = Reason.LEFT_OUT.value
     documents = {route.name: table.document(route) for route, _ in meant}
+    begin, gated = list[Delivery](), dict[str, tuple[Delivery, ...]]()
+    for route, targets in meant:
+        make = partial(delivery_of, event.id, run, route, cfg=sha_of(documents[route.name]))
+        if route.expect is None or route.name in judged:
+            begin += map(make, targets)
+            continue
+        gate = gate_of(event.id, run, route, sha_of(documents[route.name]))
+        told = (one for one in route.expect.to if _wants(one, run) and means(route, one))
+        begin.append(gate)
+        gated[gate.id] = tuple(map(make, (*targets, *told)))
     return Plan(
         state=state,
         run=run,
-        deliveries=tuple(
-            delivery_of(event.id, run, route, target, sha_of(documents[route.name]))
-            for route, targets in meant
-            for target in targets
-        ),
+        deliveries=tuple(begin),
+        gated=gated,
         documents={sha_of(document): document for document in documents.values()},
         after=after_of(run, [route for route, _ in meant]) if _follows(event, wanted, meant) else None,
         reason=reason,
@@ -104,14 +132,22 @@ def plan_of(event: EventRecord, run: Run, table: RouteTable) -> Plan:
     )
 
 
-def _meant(event: EventRecord, wanted: Wanted, table: RouteTable) -> Wanted:
-    """All of it, unless somebody asked for an old run: then what they asked for."""
+def _wants(target: Target, run: Run) -> bool:
+    return target.when is None or holds(target.when, run)
+
+
+def _meaning(event: EventRecord, table: RouteTable) -> Callable[[Route, Target], bool]:
+    """Every target is meant, unless somebody asked for an old run: then those they asked for."""
     places, harmless = places_of(event.via, event.body), without_effects(event.via)
 
     def means(route: Route, target: Target) -> bool:
         acting = acts(table.sinks[target.sink].type)
         return places.hold(route.name, target.name, target.sink) and not (harmless and acting)
 
+    return means
+
+
+def _meant(wanted: Wanted, means: Callable[[Route, Target], bool]) -> Wanted:
     meant = [(route, tuple(target for target in targets if means(route, target))) for route, targets in wanted]
     return [(route, targets) for route, targets in meant if targets]
 
@@ -134,7 +170,23 @@ def after_of(run: Run, routes: Sequence[Route]) -> After | None:
     )
 
 
-def delivery_of(event_id: str, run: Run, route: Route, target: Target, cfg: str, generation: int = 0) -> Delivery:
+def gate_of(event_id: str, run: Run, route: Route, cfg: str) -> Delivery:
+    """The delivery to nobody that sees whether a run is as its route expects."""
+    return Delivery(
+        id=delivery_id(run.source, run.id, run.life, route.name, GATE),
+        event_id=event_id,
+        source=run.source,
+        run_id=run.id,
+        life=run.life,
+        route=route.name,
+        target=GATE,
+        sink="",
+        cfg=cfg,
+        streams=_datasets(run, route) if "items" in route.read.streams else (),
+    )
+
+
+def delivery_of(event_id: str, run: Run, route: Route, target: Target, *, cfg: str, generation: int = 0) -> Delivery:
     """The delivery of a run to one target, with the route as the document `cfg` has it."""
     return Delivery(
         id=delivery_id(run.source, run.id, run.life, route.name, target.name, generation),
@@ -148,12 +200,17 @@ def delivery_of(event_id: str, run: Run, route: Route, target: Target, cfg: str,
         generation=generation,
         cfg=cfg,
         streams=_streams(run, route, target),
+        turn=run.finished if target.only else 0.0,
     )
 
 
 def _streams(run: Run, route: Route, target: Target) -> tuple[str, ...]:
-    if target.send != "items":
-        return (target.send,)
+    if target.send == "items":
+        return _datasets(run, route)
+    return (f"rows:{target.send}" if as_rows(target.send, target.transform) else target.send,)
+
+
+def _datasets(run: Run, route: Route) -> tuple[str, ...]:
     return tuple(f"items:{alias}" for alias in _aliases(run, route.read.dataset or ("default",)))
 
 

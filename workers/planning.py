@@ -68,6 +68,7 @@ async def _keep(runtime: Runtime, lease: Lease, plan: Plan) -> tuple[str, dict[s
         run=plan.run,
         deliveries=plan.deliveries,
         documents=plan.documents,
+        gated=plan.gated,
         reason=plan.reason,
         after=plan.after,
         keep_body=plan.keep_body,

@@ -1,7 +1,8 @@
 """How far one delivery got in this slice, and its receipt. Nothing counts before the ledger has it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -87,7 +88,8 @@ class Progress:
         if self.at.restarts >= RESTARTS:
             raise why
         stream, offset = self.receipt.stream, self.receipt.from_offset
-        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None)
+        tally = {name: number for name, number in self.at.tally.items() if not name.startswith(f"{stream}|")}
+        self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None, tally=tally)
         self.begin(stream, offset)
         await self._save(restarts=self.at.restarts + 1)
 
@@ -101,24 +103,41 @@ class Progress:
         *,
         read: int,
         filtered: int = 0,
+        added: int = 0,
         after: str | None = None,
         rejects: Sequence[Reject] = (),
+        tally: Mapping[str, int] | None = None,
+        seen: Mapping[str, str] | None = None,
+        parts: Mapping[str, bytes] | None = None,
     ) -> None:
         """The far side has it, but for the rejects.
 
+        added: rows among them that the run does not have. tally, seen: see `Checkpoint`. parts: see
+            `Ledger.checkpoint`.
+
         Raises SliceOver when the turn is over, LeaseLost when somebody else goes on.
         """
-        self._count(taken, read=read, filtered=filtered)
+        self._count(taken, read=read, filtered=filtered, added=added)
         self._tell(taken.rejected)
+        if tally:
+            self._move(tally=dict(Counter(self.at.tally) + Counter(tally)))
+        if seen:
+            self._move(seen={**seen, **self.at.seen})
         await self._save(
             rejects,
-            offset=self.at.offset + read,
+            parts,
+            offset=self.at.offset + read + added,
             batch=self.at.batch + 1,
             after=after,
             position=taken.position,
             waits=0,
             unsettled=0.0,
         )
+        self.turn.spend()
+
+    async def note(self, parts: Mapping[str, bytes]) -> None:
+        """What else the target has: see `Ledger.checkpoint`. Raises SliceOver, LeaseLost."""
+        await self._save((), parts)
         self.turn.spend()
 
     async def confirm(self) -> None:
@@ -145,9 +164,9 @@ class Progress:
         if rejects or self.at.stream < len(self.delivery.streams):
             await self._save(rejects)
 
-    def close(self, expected: int) -> None:
+    def close(self, expected: int, warnings: Sequence[str] = ()) -> None:
         """Judge the row. Raises Permanent (count_mismatch) if it does not balance: then nothing is published."""
-        row = self.receipt.closed(expected)
+        row = msgspec.structs.replace(self.receipt.closed(expected), warnings=tuple(warnings))
         self._replace(row)
         if row.status == "unbalanced":
             raise Permanent(
@@ -162,13 +181,14 @@ class Progress:
             stream, count = self.receipt.stream, len(rejected)
             log.warning("delivery.rejected", delivery_id=self.delivery.id, stream=stream, count=count, items=items)
 
-    def _count(self, taken: Taken, *, read: int = 0, filtered: int = 0) -> None:
+    def _count(self, taken: Taken, *, read: int = 0, filtered: int = 0, added: int = 0) -> None:
         row = self.receipt
         self._replace(
             msgspec.structs.replace(
                 row,
                 read=row.read + read,
                 filtered=row.filtered + filtered,
+                added=row.added + added,
                 rejected=row.rejected + len(taken.rejected),
                 delivered=row.delivered + taken.rows,
                 out=row.out + taken.out,
@@ -182,10 +202,12 @@ class Progress:
     def _move(self, **changes: object) -> None:
         self.at = msgspec.structs.replace(self.at, **changes)
 
-    async def _save(self, rejects: Sequence[Reject] = (), **changes: object) -> None:
+    async def _save(
+        self, rejects: Sequence[Reject] = (), parts: Mapping[str, bytes] | None = None, **changes: object
+    ) -> None:
         stream = self.receipt.stream if rejects else ""
         self._move(**changes)
         asked = self._clock()
         kept = {f"{stream}:{one.row}": msgspec.json.encode(one) for one in rejects}
-        await self.ledger.checkpoint(self.lease, self.at, kept)
+        await self.ledger.checkpoint(self.lease, self.at, kept, parts)
         self.durable, self._confirmed = self.at, asked

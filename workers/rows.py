@@ -8,11 +8,13 @@ all others of its kind, in the column `_more`.
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from config.contracts.sink import Shipment
 from workers.routing.clean import members
 
 #: Columns that say where a row comes from, in this order. What may stand in them, and `_item` alone is a number:
@@ -114,6 +116,12 @@ class TableTarget(BaseModel, extra="forbid", frozen=True):
         return self.mode == "upsert" and self.order == "finished_at"
 
     @property
+    def needed(self) -> list[str]:
+        """Columns that every row is written to."""
+        whole = [ITEM] if self.columns == "json" else []
+        return [*(STAMPS if self.stamp else ()), *self.key, *whole]
+
+    @property
     def grows(self) -> bool:
         """Whether tables and columns are made as they are needed."""
         return self.columns in {"evolve", "json"}
@@ -208,6 +216,24 @@ class Columns:
 def joined(written: Iterable[tuple[str, bytes]]) -> bytes:
     """The JSON object of these members, each a JSON text."""
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in written) + b"}"
+
+
+def origin_of(shipment: Shipment) -> tuple[str, str, str, str]:
+    """The stamp of all rows of a stream: what stands before the number and the time."""
+    delivery = shipment.delivery
+    return delivery.run_id, delivery.life, f"{delivery.route}/{delivery.target}", shipment.stream
+
+
+def assumed(target: TableTarget, items: Iterable[bytes]) -> dict[str, bytes]:
+    """The columns of a table that nobody has looked at, each with the first value it gets that is not null: what every
+    row needs and, in a table that does not grow, whatever these items have."""
+    found: dict[str, bytes] = {}
+    for item in items:
+        with suppress(Unfit):
+            for name, written in read(item).items():
+                if found.get(name, b"null") == b"null":
+                    found[name] = written
+    return {name: found.get(name, b"null") for name in (*target.needed, *(() if target.grows else found))}
 
 
 def missing(columns: Collection[str], wanted: Iterable[str]) -> list[str]:

@@ -8,8 +8,10 @@ import msgspec
 #: `dead_letter` something ended dead; `quarantined` something is held back for a person to look at; `paused` a person
 #: holds something, or it refused our credentials; `failing` a target fails again and again; `webhook_missed` runs ended
 #: and no webhook said so; `expiring` the platform is about to delete what has not been delivered; `reload_failed` a
-#: changed runrelay.yaml cannot be used.
-AlertKind = Literal["dead_letter", "quarantined", "paused", "failing", "webhook_missed", "expiring", "reload_failed"]
+#: changed runrelay.yaml cannot be used; `stale` a route has not delivered for longer than it may.
+AlertKind = Literal[
+    "dead_letter", "quarantined", "paused", "failing", "webhook_missed", "expiring", "reload_failed", "stale"
+]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 #: The stream that a sink gets alerts as.

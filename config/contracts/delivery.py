@@ -11,7 +11,10 @@ Send = Literal["items", "records", "requests", "run", "log"]
 
 
 class DeliveryState(StrEnum):
-    """waiting → running → (waiting | paused | quarantined) → delivered | partial | dead | dropped"""
+    """waiting → running → (waiting | paused) → delivered | partial | superseded | dead | dropped
+
+    Of a run that is not as its route expects, quarantined → waiting | dropped, by a person's word.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -19,12 +22,13 @@ class DeliveryState(StrEnum):
     QUARANTINED = "quarantined"
     DELIVERED = "delivered"
     PARTIAL = "partial"
+    SUPERSEDED = "superseded"
     DEAD = "dead"
     DROPPED = "dropped"
 
     @property
     def final(self) -> bool:
-        return self in {self.DELIVERED, self.PARTIAL, self.DEAD, self.DROPPED}
+        return self in {self.DELIVERED, self.PARTIAL, self.SUPERSEDED, self.DEAD, self.DROPPED}
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +41,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         route, target, sink: names in runrelay.yaml; a target is a sink as one route uses it.
         generation: 0; every replay adds one, and is another delivery.
         cfg: sha256 of the route's document (route, sinks and defaults with `${…}` unfilled) kept under `cfg:<sha>`.
-        streams: what is sent, in order: `items:<alias>`, `records`, `requests`, `run`, `log`.
+        streams: what is sent, in order: `items:<alias>`, `records`, `requests`, `run`, `log`, and `rows:records` or
+            `rows:run` for rows that are made of those.
+        turn: when the run finished, as Unix seconds, if deliveries to this target must go one by one and in this order
+            (`only: {change: …}`); else 0.0.
     """
 
     id: str
@@ -51,6 +58,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     cfg: str
     streams: tuple[str, ...]
+    turn: float = 0.0
 
 
 def delivery_id(source: str, run_id: str, life: str, route: str, target: str, generation: int = 0) -> str:
@@ -66,11 +74,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         expected: what the platform counts, asked after the counts have settled; never a counter of ours.
         read: rows we read.
         filtered: rows the route did not want.
+        added: rows that the run does not have: of keys that are gone (`only: {change: [removed]}`).
         rejected: rows the far side could not take; each is kept with its reason.
         delivered: rows the far side confirmed.
         out: rows, requests or objects written there.
         bytes: bytes written there.
         from_offset: first raw row that counts; above 0 when an earlier life of the run was delivered already.
+        warnings: what is probably not meant, such as a `where` that let nothing through.
         status: `balanced`, `open` while under way, `count_lagging` (the platform counts fewer rows than it gave us),
             or `unbalanced`.
     """
@@ -82,11 +92,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: int = 0
     read: int = 0
     filtered: int = 0
+    added: int = 0
     rejected: int = 0
     delivered: int = 0
     out: int = 0
     bytes: int = 0
     from_offset: int = 0
+    warnings: tuple[str, ...] = ()
     status: str = "open"
 
     def closed(self, expected: int) -> "Receipt":
@@ -95,7 +107,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         `expected` is the platform's own count. It may lag below what was really read: then the rest of the
         balance decides, and the row says so.
         """
-        settled = self.read == self.delivered + self.filtered + self.rejected
+        settled = self.read + self.added == self.delivered + self.filtered + self.rejected
         if settled and expected == self.read:
             status = "balanced"
         elif settled and expected < self.read:
@@ -121,6 +133,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         unsettled: seconds waited for the platform's counts in this attempt.
         timeouts: attempts in a row that ended because the counts did not settle.
         restarts: how often the sink lost what it had of the stream under way.
+        tally: what was counted of the items on their way, for warnings and for what the route expects.
+        seen: what the first item that was counted there is like, in words.
     """
 
     stream: int = 0
@@ -135,3 +149,5 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unsettled: float = 0.0
     timeouts: int = 0
     restarts: int = 0
+    tally: dict[str, int] = {}
+    seen: dict[str, str] = {}

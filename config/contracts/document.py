@@ -19,3 +19,18 @@ class Document:
     content_type: str
     size: int | None
     chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The beginning of a document: what can be shown of it before it is sent.
+
+    Attributes:
+        key, content_type, size: see `Document`.
+        start: its first bytes.
+    """
+
+    key: str
+    content_type: str
+    size: int | None
+    start: bytes

@@ -8,6 +8,7 @@ RunrelayError
     ├── Transient       worth another try, perhaps after `retry_after`
     ├── Unauthorized    credentials were refused: pause and tell somebody; the data waits
     │   └── Forbidden   they are good, but not for this
+    ├── Superseded      something newer has taken its place: nothing is left to do
     └── Permanent       another try cannot help; goes to the dead letters
         └── NotFound    the platform does not know what we asked for
 """
@@ -98,6 +99,10 @@ class Unauthorized(WorkError):
 
 class Forbidden(Unauthorized):
     """Our credentials are good, but not for this."""
+
+
+class Superseded(WorkError):
+    """Something newer has taken its place."""
 
 
 class Permanent(WorkError):

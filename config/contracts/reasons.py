@@ -64,6 +64,12 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
     #: routes want this run, but none of their targets was asked for: it is an old one, and they would act
     LEFT_OUT = "left_out"
+    #: the run is not what its route expects
+    NOT_AS_EXPECTED = "not_as_expected"
+    #: an older run goes to the same target first
+    IN_TURN = "in_turn"
+    #: more different keys than a target that is told of changes may remember
+    TOO_MANY_KEYS = "too_many_keys"
     #: a later finish of the same run has replaced it
     SUPERSEDED = "superseded"
     #: a bug of ours

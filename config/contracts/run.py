@@ -16,6 +16,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         life: `finishedAt` exactly as the platform wrote it; a run that is resurrected and finishes again has
             another life. Empty while the run has not ended.
         finished: the same as Unix seconds; 0.0 while the run has not ended.
+        cost: US dollars; None if the platform does not say.
         account: id of the account that owns the run.
         origin: how it was started (`API`, `SCHEDULER`, …); empty if unknown.
         actor_id, actor: id and `owner/name` of the program; the name is empty until somebody resolved it.
@@ -37,6 +38,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     life: str
     finished: float
     account: str
+    cost: float | None = None
     origin: str = ""
     actor_id: str = ""
     actor: str = ""

@@ -11,6 +11,7 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
   `alert`, with the options of `Target` and a run without content (see `config.contracts.alert`);
 - `NAMES`, only if it uses names of a run without being told to by an option: which, out of `actor task schedule build`;
 - `ABOUT`, for those of ours: what the reference says besides the options (see `About`);
+- `preview(config, shipment, what)`, optional: what would be sent, as text, and nothing is (see `Previewed`);
 - `connect(config, around)`: an async context manager that yields the sink.
 
 Some options mean the same in every sink that has them. These are checked when the file is loaded: `source` of `Config`
@@ -22,7 +23,7 @@ One sink serves many deliveries, at the same time and one after the other: it is
 and connected anew after an error that was its own. One writer serves one stream of one delivery.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from config.contracts.delivery import Delivery
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.run import Run
 from config.contracts.source import Api, Source
 from config.units import PerTime
@@ -151,7 +152,8 @@ class Shipment:
     Attributes:
         delivery: identity and names. `delivery.id` is stable over every try and differs between generations:
             build idempotency keys from it.
-        stream: `items:<alias>`, `records`, `requests`, `run`, `log`, or `alert`.
+        stream: `items:<alias>`, `records`, `requests`, `run`, `log`, or `alert`; `rows:records` and `rows:run` come
+            like items.
         run: the run as fetched.
         scope: the names a template may use: `run`, `actor`, `task`, `event`, `dataset`, …
         options: the target's options, an instance of the module's `Target`.
@@ -282,6 +284,20 @@ class Checked(Protocol):
         behind, and makes nothing that a delivery would make by itself.
 
         Raises what the delivery would raise, Transient, Unauthorized or Permanent: its detail says the cure.
+        """
+        ...
+
+
+@runtime_checkable
+class Previewed(Protocol):
+    """A sink's module that can tell what it would send, for `runrelay preview`."""
+
+    def preview(self, config: Any, shipment: Shipment, what: Batch | Glimpse, /) -> Iterable[str]:
+        """Paths, statements, rows, messages: for each line that a person reads one text, made by what makes them for a
+        delivery. Pure: it connects to nothing, looks at no file and no clock, and tells no secret, neither of `config`
+        nor in a URL. Called for one stream with its first batch, or with each document.
+
+        Raises Permanent where the delivery would.
         """
         ...
 

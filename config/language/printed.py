@@ -1,10 +1,10 @@
 """How a value looks where a template prints it."""
 
+import json
 import re
 from typing import Any
 
 import msgspec
-from jinja2 import Undefined
 
 
 class Code(str):
@@ -28,9 +28,24 @@ _TICKS = re.compile("`+")
 
 
 def printed(value: Any) -> str:
-    """Nothing for null and for what is missing, JSON for booleans and containers, else the plain text."""
-    if value is None or isinstance(value, Undefined):
+    """Nothing for null, JSON for booleans and containers, else the plain text."""
+    if value is None:
         return ""
     if isinstance(value, bool | dict | list | tuple | msgspec.Raw):
-        return msgspec.json.encode(value).decode()
+        return written(value)
     return str(value)
+
+
+def written(value: Any) -> str:
+    """Compact JSON. Integers of any size and halves of surrogate pairs stay what they are."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (OverflowError, UnicodeEncodeError, TypeError):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_decoded)
+
+
+def _decoded(value: Any) -> Any:
+    """What msgspec knows and the standard library does not: a value that is still the bytes it came in."""
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")

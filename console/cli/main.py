@@ -27,6 +27,7 @@ from console.cli import (
     letters,
     output,
     platform,
+    preview,
     reconciling,
     replaying,
     serving,
@@ -65,6 +66,7 @@ def _runrelay(
 for group in (
     beginning,
     checking,
+    preview,
     actors,
     platform,
     webhooks,

@@ -16,7 +16,7 @@ ROUTE = ROUTES + TO
 
 #: It grows with every sink; that the message has all of them is what counts.
 TYPES = ", ".join(plugins.known("workers.sinks", plugins.SINKS))
-KNOWN_IN_ROUTE = "known are after, bad_items, batch, final, name, read, retry, to, when"
+KNOWN_IN_ROUTE = "known are after, bad_items, batch, expect, final, freshness, name, read, retry, to, when, where"
 KNOWN_IN_FILE = "known are alerts, defaults, routes, sinks, sources, unmatched, version"
 NAME = "is no name: a name begins with a letter and has at most 64 letters, digits, `_` and `-`"
 DURATION = "not a duration: write a number and a unit (ms, s, m, h, d), such as 10m"
@@ -47,14 +47,14 @@ AFTER_HEAD = {
         ROUTES + "    when: {actors: [a/b]}\n" + TO,
         [
             "9:12: routes[0].when.actors: there is no key `actors` here: did you mean `actor`? "
-            "known are actor, build, not, origin, schedule, source, status, task"
+            "known are actor, build, cost, not, origin, schedule, source, status, task"
         ],
     ),
     "not inside not": (
         ROUTES + "    when: {not: {not: {status: X}}}\n" + TO,
         [
             "9:18: routes[0].when.not.not: there is no key `not` here: "
-            "known are actor, build, origin, schedule, source, status, task"
+            "known are actor, build, cost, origin, schedule, source, status, task"
         ],
     ),
     "empty not": (
@@ -72,14 +72,16 @@ AFTER_HEAD = {
         ROUTES + "    to: [{sink: out, pth: x}]\n",
         [
             "9:22: routes[0].to[0].pth: there is no key `pth` here: did you mean `path`? "
-            "known are bad_items, batch, depth, name, path, retry, send, sink, when"
+            "known are bad_items, batch, depth, fields, name, omit, only, path, retry, send, set, sink, strict, "
+            "transform, when, where"
         ],
     ),
     "common key of a target misspelled": (
         ROUTES + "    to: [{sink: rows, snd: items}]\n",
         [
             "9:23: routes[0].to[0].snd: there is no key `snd` here: did you mean `send`? "
-            "known are bad_items, batch, name, retry, send, sink, text, when"
+            "known are bad_items, batch, fields, name, omit, only, retry, send, set, sink, strict, text, "
+            "transform, when, where"
         ],
     ),
     "sink that is not defined": (
@@ -221,7 +223,7 @@ AFTER_HEAD = {
     ),
     "a stream the sink does not take": (
         ROUTES + "    to: [{sink: rows, send: run}]\n",
-        ["9:29: routes[0].to[0].send: `rows` cannot take run: it takes items"],
+        ["9:29: routes[0].to[0].send: `rows` cannot take run: it takes items: name the `fields` to make rows of"],
     ),
     "a stream the route does not read": (
         ROUTES + "    to: [{sink: out, send: records}]\n",

@@ -22,13 +22,17 @@ class DoomedLedger(Ledger):
     left = int(death[1]) if death else 0
 
     async def checkpoint(
-        self, lease: Lease, checkpoint: Checkpoint, rejects: Mapping[str, bytes] | None = None
+        self,
+        lease: Lease,
+        checkpoint: Checkpoint,
+        rejects: Mapping[str, bytes] | None = None,
+        parts: Mapping[str, bytes] | None = None,
     ) -> None:
         if death and checkpoint.receipts[-1].sink == death[0]:
             self.left -= 1
             if not self.left:
                 os.kill(os.getpid(), signal.SIGKILL)
-        await super().checkpoint(lease, checkpoint, rejects)
+        await super().checkpoint(lease, checkpoint, rejects, parts)
 
 
 vars(workers.worker)["Ledger"] = partial(DoomedLedger, lease_ms=int(lease))

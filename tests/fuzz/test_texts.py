@@ -1,5 +1,11 @@
 """The properties that `make test` checks of whatever comes from outside, tried far more often."""
 
+from tests.config.language.test_any_expression import (
+    test_an_expression_is_refused_or_gives_data_within_its_limits,
+    test_nothing_private_of_an_item_is_asked_for,
+)
+from tests.config.language.test_any_template import test_a_template_is_refused_or_prints_data_within_its_limits
+from tests.config.language.test_filters import test_a_slug_is_always_safe_in_a_path
 from tests.config.sources.test_apify_door import test_whatever_comes_is_read_or_refused
 from tests.config.sources.test_apify_verdict import test_no_answer_can_do_more_than_get_a_verdict
 from tests.config.test_any_text import (
@@ -13,8 +19,6 @@ from tests.config.test_any_text import (
 from tests.config.test_environment import test_a_value_never_adds_structure
 from tests.config.test_logs import test_whatever_is_escaped_can_be_written_on_one_line
 from tests.config.test_routes import test_whatever_stands_anywhere_the_file_loads_or_says_where_it_is_wrong
-from tests.workers.routing.test_any_template import test_a_template_is_refused_or_prints_data_within_its_limits
-from tests.config.language.test_template import test_a_slug_is_always_safe_in_a_path
 from tests.workers.routing.test_paths import test_whatever_passes_lies_under_the_base
 from tests.workers.test_fence import test_whatever_passes_names_a_host_out_in_the_world
 
@@ -25,10 +29,12 @@ __all__ = [
     "test_a_slug_is_always_safe_in_a_path",
     "test_a_template_is_refused_or_prints_data_within_its_limits",
     "test_a_value_never_adds_structure",
+    "test_an_expression_is_refused_or_gives_data_within_its_limits",
     "test_any_bytes_are_read_or_refused",
     "test_any_number_with_any_unit_is_a_usable_amount_or_none",
     "test_any_shards_are_read_or_refused_with_a_place",
     "test_no_answer_can_do_more_than_get_a_verdict",
+    "test_nothing_private_of_an_item_is_asked_for",
     "test_whatever_comes_is_read_or_refused",
     "test_whatever_is_escaped_can_be_written_on_one_line",
     "test_whatever_passes_lies_under_the_base",

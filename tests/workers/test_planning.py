@@ -67,6 +67,9 @@ class Platform:
     def __init__(self, answer: Run | Exception) -> None:
         self.answer = answer
 
+    def describe(self, run: Run) -> dict[str, Any]:
+        return {"run": run.fields}
+
     async def account(self, api: Api) -> str:
         return "me"
 
@@ -256,7 +259,7 @@ def test_of_an_old_run_only_what_somebody_means_is_planned(
     event = EventRecord(
         id="e1", state=EventState.PLANNING, source="apify", run_id="run1", kind="", via=via, at=0, body=places.encode()
     )
-    made = plan_of(event, changed(status=status), load(file, {}))
+    made = plan_of(event, changed(status=status), load(file, {}), {})
     assert [f"{one.route}/{one.target}" for one in made.deliveries] == led
     assert (made.after is not None, made.reason) == (follows, reason)
     assert set(made.documents) == {one.cfg for one in made.deliveries}

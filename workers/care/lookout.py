@@ -57,4 +57,4 @@ def name_of_worker() -> str:
 def places_of(table: RouteTable) -> frozenset[Place]:
     """Where the routes of a file lead."""
     routes = (*table.routes, *((table.unmatched,) if table.unmatched else ()))
-    return frozenset(Place(route.name, target.name) for route in routes for target in route.to)
+    return frozenset(Place(route.name, target.name) for route in routes for target in route.targets)

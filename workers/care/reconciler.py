@@ -163,7 +163,7 @@ class Reconciler:
             named = await self._names.named(self.source, self._api, run, mentioned(self._table))
         except WorkError:
             return True
-        return any(True for _ in matching(self._table.routes, named))
+        return any(True for _ in matching(self._table.routes, named, None))
 
     async def take(self, run: Run) -> bool:
         """Put a run into the inbox. False: it was found before. Raises QueueUnavailable."""

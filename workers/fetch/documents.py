@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -57,6 +58,11 @@ async def _page(source: Source, api: Api, store: str, after: str | None) -> Keys
 
 def wanted(source: Source, patterns: Sequence[str], key: Key) -> bool:
     return wants_key(patterns, key.key, ordinary=source.ordinary(key.key))
+
+
+def record_of(document: Document) -> dict[str, Any]:
+    """What expressions see of a record as `record`."""
+    return {"key": document.key, "size": document.size, "contentType": document.content_type}
 
 
 def capped(document: Document) -> Document:

@@ -8,6 +8,7 @@ makes the file with `convert` when all is there.
 from workers.formats.choosing import Format, format_of, named
 from workers.formats.converting import Written, convert, counted, sift
 from workers.formats.layout import FilePath, FileTarget, Layout
+from workers.formats.showing import shown
 
 __all__ = [
     "FilePath",
@@ -19,5 +20,6 @@ __all__ = [
     "counted",
     "format_of",
     "named",
+    "shown",
     "sift",
 ]

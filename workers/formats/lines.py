@@ -59,6 +59,17 @@ class Staged:
                 yield parsed(lines)
 
 
+class Held:
+    """JSON Lines in memory, to be read like those that lie in a file."""
+
+    def __init__(self, lines: bytes) -> None:
+        self.lines = lines
+
+    def rows(self) -> Iterator[Rows]:
+        """Raises Unfit."""
+        yield parsed(self.lines)
+
+
 def pieces(file: BufferedIOBase) -> Iterator[bytes]:
     """Whole lines, about four mebibytes at a time, or one that is longer."""
     while piece := file.read(_PIECE):

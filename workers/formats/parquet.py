@@ -14,7 +14,7 @@ import msgspec
 from workers.formats.cells import as_text, joined, only_texts, survives
 from workers.formats.columns import Columns, Finding, column
 from workers.formats.layout import Layout
-from workers.formats.lines import Json, Rows, Staged
+from workers.formats.lines import Held, Json, Rows, Staged
 from workers.rows import ITEM
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ def write(staged: Staged, to: Path, layout: Layout) -> None:
             writer.write_table(group, row_group_size=max(1, group.num_rows))
 
 
+def described(rows: Held, layout: Layout) -> list[str]:
+    """Names and types of the columns. Raises Unfit."""
+    columns, types = _looked_through(rows, layout)
+    known = [f"{name} {type}" for name, type in zip(columns.names, types, strict=True)]
+    return [*known, *([f"{columns.rest} string"] if columns.rest else [])]
+
+
 def count(path: Path) -> int:
     """The rows that lie there, by the file's footer."""
     import pyarrow.parquet as pq
@@ -69,7 +76,7 @@ def count(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _looked_through(staged: Staged, layout: Layout) -> tuple[Columns, list[str]]:
+def _looked_through(staged: Staged | Held, layout: Layout) -> tuple[Columns, list[str]]:
     """The columns and the types of those of members."""
     if layout.columns == "json":
         return Columns((), ITEM), []

@@ -4,8 +4,7 @@ Null is an empty cell, an empty text is `""`. Numbers, `true`, `false`, lists an
 that a spreadsheet would run as a formula gets a `'` in front (owasp.org: CSV Injection).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from io import BufferedIOBase
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from workers.formats.cells import only_texts, text_of
 from workers.formats.choosing import Format
 from workers.formats.columns import Columns, column, find
 from workers.formats.layout import Layout
-from workers.formats.lines import Json, Rows, Staged
+from workers.formats.lines import Held, Json, Rows, Staged
 from workers.packing import unpacked
 
 MOST_COLUMNS = 5_000
@@ -27,14 +26,19 @@ _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 def write(staged: Staged, to: Path, format: Format, layout: Layout) -> None:
     """Raises OSError, Unfit."""
-    columns = find(staged.rows(), layout, MOST_COLUMNS)
-    separated = Separated(columns, _DELIMITERS[format.kind], escape=layout.formulas == "escape")
+    separated = of(staged, format, layout)
     with to.open("wb") as file:
         if format.packing is None:
-            _fill(file, separated, staged, bom=layout.bom)
+            file.writelines(separated.pieces(staged, bom=layout.bom))
             return
         with format.packing.writing(file) as packed:
-            _fill(packed, separated, staged, bom=layout.bom)
+            packed.writelines(separated.pieces(staged, bom=layout.bom))
+
+
+def of(staged: Staged | Held, format: Format, layout: Layout) -> "Separated":
+    """How these rows are written. Raises OSError, Unfit."""
+    columns = find(staged.rows(), layout, MOST_COLUMNS)
+    return Separated(columns, _DELIMITERS[format.kind], escape=layout.formulas == "escape")
 
 
 def count(path: Path) -> int:
@@ -48,19 +52,19 @@ def count(path: Path) -> int:
     return found - 1
 
 
-def _fill(file: BufferedIOBase, separated: "Separated", staged: Staged, *, bom: bool) -> None:
-    file.write((_BOM if bom else b"") + separated.header())
-    for rows in staged.rows():
-        for some in rows.cut(separated.columns.most_rows):
-            file.write(separated.lines(some))
-
-
 class Separated:
     """How one file is written."""
 
     def __init__(self, columns: Columns, delimiter: str, *, escape: bool) -> None:
         self.columns, self.delimiter = columns, delimiter
         self.dangerous = _FORMULA if escape else frozenset()
+
+    def pieces(self, staged: Staged | Held, *, bom: bool) -> Iterator[bytes]:
+        """The whole text, bit by bit. Raises OSError, Unfit."""
+        yield (_BOM if bom else b"") + self.header()
+        for rows in staged.rows():
+            for some in rows.cut(self.columns.most_rows):
+                yield self.lines(some)
 
     def header(self) -> bytes:
         return self._joined([[self.text(name)] for name in self.columns.header])

@@ -17,7 +17,7 @@ from config.contracts.reasons import Reason
 from workers.formats.cells import as_text, only_texts, survives
 from workers.formats.columns import Columns, column, find
 from workers.formats.layout import Layout
-from workers.formats.lines import Json, Staged, members_of
+from workers.formats.lines import Held, Json, Staged, members_of
 
 MOST_COLUMNS = 16_383  # and one for the rest
 MOST_ROWS = 1_048_576
@@ -55,7 +55,7 @@ _ROOT = (
 
 def write(staged: Staged, to: Path, layout: Layout) -> None:
     """Raises OSError, Unfit; Permanent for a `_more` that is too long for a cell."""
-    columns = find(staged.rows(), layout, MOST_COLUMNS)
+    columns = columns_of(staged, layout)
     lines = _Lines(_lines(staged, columns))
     with to.open("wb") as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=_LEVEL) as book:
         _put(book, "[Content_Types].xml", _TYPES)
@@ -67,6 +67,11 @@ def write(staged: Staged, to: Path, layout: Layout) -> None:
                 _fill(sheet, columns, lines)
         _put(book, "xl/workbook.xml", _workbook(sheets))
         _put(book, "xl/_rels/workbook.xml.rels", _relations(sheets))
+
+
+def columns_of(staged: Staged | Held, layout: Layout) -> Columns:
+    """Raises OSError, Unfit."""
+    return find(staged.rows(), layout, MOST_COLUMNS)
 
 
 def count(path: Path) -> int:

@@ -2,7 +2,7 @@
 step that changes two things is one Lua script (`workers/lua`)."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +18,7 @@ from config.scripts import script
 from workers.ledger.packing import pack
 from workers.ledger.records import (
     AfterRecord,
+    Born,
     DeliveryRecord,
     EventRecord,
     Fields,
@@ -32,9 +33,21 @@ from workers.ledger.records import (
 
 #: A lease nobody renews ends after this long: the longest pause between a kill and somebody else going on.
 LEASE_MS = 30_000
-_SCRIPTS = ("take", "renew", "checkpoint", "hand_back", "finish", "plan", "sweep", "pace", "collect", "collected")
-#: What people do to records that have ended: see `workers.ledger.letters`.
-_BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry")
+_SCRIPTS = (
+    "take",
+    "renew",
+    "checkpoint",
+    "hand_back",
+    "finish",
+    "plan",
+    "judge",
+    "sweep",
+    "pace",
+    "collect",
+    "collected",
+)
+#: What people do: see `workers.ledger.letters` and `workers.ledger.quarantine`.
+_BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry", "release", "discard")
 
 
 class LeaseLost(RunrelayError):
@@ -52,8 +65,8 @@ class Ledger:
         self.redis = redis
         self.keys = keys
         self.lease_ms = lease_ms
-        texts = {name: script("workers", name, "states", "bodies") for name in _SCRIPTS}
-        texts |= {name: script("workers", name, "states", "bodies", "letters") for name in _BY_HAND}
+        texts = {name: script("workers", name, "states", "bodies", "births") for name in _SCRIPTS}
+        texts |= {name: script("workers", name, "states", "bodies", "births", "letters") for name in _BY_HAND}
         self._scripts = {name: redis.register_script(text) for name, text in texts.items()}
 
     async def run(self, name: str, *args: str | int | bytes) -> Any:
@@ -99,14 +112,20 @@ class Ledger:
         await self._owned("renew", lease.kind, lease.id, lease.token, self.lease_ms)
 
     async def checkpoint(
-        self, lease: Lease, checkpoint: Checkpoint, rejects: Mapping[str, bytes] | None = None
+        self,
+        lease: Lease,
+        checkpoint: Checkpoint,
+        rejects: Mapping[str, bytes] | None = None,
+        parts: Mapping[str, bytes] | None = None,
     ) -> None:
         """After this returns, a killed delivery goes on from here.
 
         rejects: `<stream>:<row>` → what is kept of each item that was left out since the last one, for 90 days.
+        parts: of what the target will have been delivered: see `workers.ledger.changes`.
         """
-        written = msgspec.json.encode(checkpoint)
-        await self._owned("checkpoint", lease.id, lease.token, written, *_flat(rejects or {}))
+        rejects = rejects or {}
+        said = (msgspec.json.encode(checkpoint), len(rejects), *_flat(rejects), *_flat(parts or {}))
+        await self._owned("checkpoint", lease.id, lease.token, *said)
 
     async def hand_back(
         self,
@@ -141,12 +160,14 @@ class Ledger:
         run: Run,
         deliveries: Sequence[Delivery],
         documents: dict[str, bytes],
+        gated: Mapping[str, Sequence[Delivery]] | None = None,
         reason: str = "",
         after: After | None = None,
         keep_body: bool = False,
     ) -> None:
         """End planning: in one step, create and wake each delivery that does not exist yet and end the event.
 
+        gated: id of a delivery that is a gate → what it leads to, if the run is as expected or not.
         documents: sha → route document, for every `Delivery.cfg`. after: what the last of the deliveries leads to.
         keep_body: whether what the webhook said is kept although all is delivered.
         """
@@ -172,9 +193,62 @@ class Ledger:
             *(
                 part
                 for one in deliveries
-                for part in (one.id, one.source, one.run_id, encode(one), encode(Checkpoint()))
+                for part in (one.id, encode(one), encode(Checkpoint()), _encoded(gated, one.id))
             ),
         )
+
+    async def judge(
+        self,
+        lease: Lease,
+        born: Sequence[Born],
+        usual: tuple[str, int] | None,
+        signal: Signal,
+        **fields: str | int | bytes,
+    ) -> None:
+        """End a gate, and create in the same step what it leads to.
+
+        usual: the key under which a number of items counts from now on as one that was as expected.
+        """
+        encode = msgspec.json.encode
+        key, count = usual or ("", "")
+        await self._owned(
+            "judge",
+            lease.id,
+            lease.token,
+            signal.value,
+            count,
+            key,
+            len(fields),
+            *_flat(fields),
+            *(
+                part
+                for one in born
+                for part in (
+                    one.delivery.id,
+                    encode(one.delivery),
+                    encode(Checkpoint()),
+                    one.state.value,
+                    one.reason,
+                    one.detail,
+                    encode(one.facts),
+                )
+            ),
+        )
+
+    async def usual(self, route: str, actor_id: str) -> list[int]:
+        """How many items the last runs of an Actor had that were as a route expects, newest first."""
+        found = await cast("Awaitable[list[bytes]]", self.redis.lrange(self.keys.usual(route, actor_id), 0, -1))
+        return [int(number) for number in found]
+
+    async def note_fresh(self, route: str) -> None:
+        """A delivery of the route is through."""
+        now = await self.now()
+        await cast("Awaitable[int]", self.redis.hset(self.keys.fresh, route, str(now)))
+
+    async def first_in_turn(self, delivery: Delivery) -> str:
+        """Of the deliveries to a target that go one by one, the id of the one of the oldest run."""
+        first = await self.redis.zrange(self.keys.turns(delivery.route, delivery.target), 0, 0)
+        return first[0].decode() if first else delivery.id
 
     async def sweep(self, most: int) -> int:
         """Wake somebody for what is overdue, and let lines advance. Returns how many records were overdue."""
@@ -278,6 +352,11 @@ async def _hash(redis: Redis, key: str) -> Fields:
 
 async def _members(redis: Redis, key: str) -> set[bytes]:
     return await cast("Awaitable[set[bytes]]", redis.smembers(key))
+
+
+def _encoded(gated: Mapping[str, Iterable[Delivery]] | None, delivery_id: str) -> bytes:
+    led_to = list((gated or {}).get(delivery_id, ()))
+    return msgspec.json.encode(led_to) if led_to else b""
 
 
 def _flat(fields: Mapping[str, Any]) -> list[Any]:

@@ -7,7 +7,7 @@ the finish it belongs to sent, and no row of another one. For targets that write
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from config.contracts.delivery import Delivery, Receipt
+from config.contracts.delivery import Delivery, DeliveryState, Receipt
 from workers.ledger.records import DeliveryRecord
 
 
@@ -19,8 +19,10 @@ class Range(NamedTuple):
 
 
 def under_way_before(delivery: Delivery, others: Sequence[DeliveryRecord]) -> bool:
-    """Whether an earlier finish of the run is still being delivered to the target."""
-    return any(one.delivery.life < delivery.life and not one.state.final for one in others)
+    """Whether an earlier finish of the run is still being delivered to the target. One in quarantine is not: its rows
+    are those of the later one now."""
+    open_ones = (one for one in others if not one.state.final and one.state is not DeliveryState.QUARANTINED)
+    return any(one.delivery.life < delivery.life for one in open_ones)
 
 
 def ranges(delivery: Delivery, others: Sequence[DeliveryRecord]) -> dict[str, Range]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -87,12 +88,16 @@ class TakenDelivery(DeliveryRecord, frozen=True, kw_only=True):
         run: as fetched when it was planned; None if it is no longer kept.
         body, via: of the announcement.
         family: how many records there are of the run, this one and its event included.
+        leads_to: of a gate, the deliveries that it leads to.
+        facts: what the gate that led to it found; names that its templates know.
     """
 
     run: Run | None
     body: bytes
     via: str
     family: int
+    leads_to: tuple[Delivery, ...] = ()
+    facts: dict[str, Any] = {}
 
 
 class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +113,16 @@ class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     lonely: int = 0
     probing: bool = False
+
+
+class Born(msgspec.Struct, frozen=True):
+    """A delivery that a gate creates, `waiting` or `quarantined`, why, and what the gate found."""
+
+    delivery: Delivery
+    state: DeliveryState
+    reason: str = ""
+    detail: str = ""
+    facts: dict[str, Any] = {}
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -167,6 +182,8 @@ def taken_delivery(fields: Fields) -> TakenDelivery:
         body=fields.get(b"run_body", b""),
         via=_text(fields, "run_via"),
         family=_number(fields, "family"),
+        leads_to=msgspec.json.decode(fields.get(b"leads_to", b"[]"), type=tuple[Delivery, ...]),
+        facts=msgspec.json.decode(fields.get(b"facts", b"{}")),
     )
 
 

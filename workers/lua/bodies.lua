@@ -1,5 +1,5 @@
 -- Prelude of whatever may end the last delivery of an event.
-local WELL = { delivered = true, partial = true, dropped = true }
+local WELL = { delivered = true, partial = true, superseded = true, dropped = true }
 
 -- What a webhook said is kept for those who mend what went wrong, and for templates that use it (`keep_body`). Once
 -- every delivery the event led to has ended well, nobody asks for it any more. Deliveries that another event of the

@@ -1,11 +1,17 @@
--- Remember how far a delivery durably got. ARGV: namespace, id, token, checkpoint, then `<stream>:<row>` and what is kept
--- of each item that was left out. Returns 1, or 0 when fenced off.
+-- Remember how far a delivery durably got. ARGV: namespace, id, token, checkpoint, how many items were left out,
+-- `<stream>:<row>` and what is kept of each …, then parts of what the target will have been delivered, by name.
+-- Returns 1, or 0 when fenced off.
 -- Whatever it died of before, it got further.
 if not owns(ARGV[2], ARGV[3]) then return 0 end
 redis.call('HSET', record_of('dl', ARGV[2]), 'checkpoint', ARGV[4], 'crashes', 0, 'lonely', 0)
-if #ARGV > 4 then
+local parts = 6 + 2 * tonumber(ARGV[5])
+if parts > 6 then
     local bad = ns .. ':bad:' .. ARGV[2]
-    redis.call('HSET', bad, unpack(ARGV, 5))
+    redis.call('HSET', bad, unpack(ARGV, 6, parts - 1))
     redis.call('PEXPIRE', bad, 90 * DAY)
+end
+-- Lua's stack holds some thousands of values.
+for from = parts, #ARGV, 2000 do
+    redis.call('HSET', ns .. ':next:' .. ARGV[2], unpack(ARGV, from, math.min(from + 1999, #ARGV)))
 end
 return 1

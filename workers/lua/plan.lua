@@ -1,7 +1,7 @@
 -- End planning: keep the documents, create each delivery that does not exist yet, wake its worker, end the event.
 -- ARGV: namespace, event id, token, event state, number of event fields, fields and values …,
--- number of documents, sha and text …, what comes after as JSON or nothing, then per delivery: id, source, run,
--- delivery as JSON, checkpoint as JSON.
+-- number of documents, sha and text …, what comes after as JSON or nothing, then per delivery: id, delivery as JSON,
+-- checkpoint as JSON, and of one that is a gate the deliveries it leads to as JSON, else nothing.
 -- Returns 1, or 0 when fenced off.
 local id = ARGV[2]
 if not owns(id, ARGV[3]) then return 0 end
@@ -19,18 +19,14 @@ for _ = 1, documents do
     at = at + 2
 end
 local after = ARGV[at]
-for i = at + 1, #ARGV, 5 do
-    local delivery = ARGV[i]
-    local record = record_of('dl', delivery)
-    if redis.call('HEXISTS', record, 'delivery') == 0 then
-        redis.call('ZADD', ns .. ':deliveries', whole(now), delivery)
-        redis.call('SADD', ns .. ':run:' .. ARGV[i + 1] .. ':' .. ARGV[i + 2], 'dl:' .. delivery)
-        dispatch('dl', delivery, now, cjson.decode(ARGV[i + 3]))
-        if after ~= '' then redis.call('HSET', record, 'after', after) end
-        -- Last: a script that broke off before this has created nothing, and planning comes again.
-        redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'delivery', ARGV[i + 3], 'checkpoint', ARGV[i + 4],
-            'at', whole(now), 'attempt', 0)
+for i = at + 1, #ARGV, 4 do
+    local fields = {}
+    if after ~= '' then fields = { 'after', after } end
+    if ARGV[i + 3] ~= '' then
+        fields[#fields + 1] = 'leads_to'
+        fields[#fields + 1] = ARGV[i + 3]
     end
+    bear(ARGV[i], ARGV[i + 1], ARGV[i + 2], 'waiting', now, fields)
 end
 finish('ev', id, ARGV[4], 'good', now)
 slim('ev', id, ARGV[4])

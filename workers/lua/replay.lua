@@ -13,19 +13,13 @@ for _, member in ipairs(redis.call('SMEMBERS', run)) do
 end
 
 local function make(id, written, checkpoint)
-    local delivery, record = cjson.decode(written), record_of('dl', id)
+    local delivery = cjson.decode(written)
     if busy[place_of(delivery)] then return 'under_way' end
-    if redis.call('HEXISTS', record, 'delivery') == 1 then return 'known' end
-    redis.call('ZADD', ns .. ':deliveries', whole(now), id)
-    redis.call('SADD', run, 'dl:' .. id)
+    if not bear(id, written, checkpoint, 'waiting', now, {}) then return 'known' end
     redis.call('ZADD', ns .. ':cfgs', 'GT', whole(now), delivery.cfg)
-    dispatch('dl', id, now, delivery)
     local event = record_of('ev', delivery.event_id)
     local led_to = redis.call('HGET', event, 'deliveries')
     if led_to then redis.call('HSET', event, 'deliveries', led_to .. ' ' .. id) end
-    -- Last: a script that broke off before this has created nothing, and whoever asked for it asks again.
-    redis.call('HSET', record, 'v', 1, 'state', 'waiting', 'delivery', written, 'checkpoint', checkpoint,
-        'at', whole(now), 'attempt', 0)
     return 'made'
 end
 

@@ -7,6 +7,7 @@ local record = record_of(kind, id)
 if kind == 'dl' and taken_over(id) then return 'superseded' end
 redis.call('HSET', record, 'missed', 0, 'attempt', 0, 'trouble', 0, 'crashes', 0, 'lonely', 0)
 if checkpoint then redis.call('HSET', record, 'checkpoint', checkpoint) end
+if kind == 'dl' then queue_up(id, led_by(kind, id)) end
 dispatch(kind, id, clock())
 -- Last: a script that broke off before this has left a dead letter, and whoever asked for it asks again.
 redis.call('HSET', record, 'state', ARGV[5], 'ended', 0, 'broken_off', 0)

@@ -80,12 +80,27 @@ local function leave(kind, id, lane, now)
     advance(lane, now)
 end
 
+-- What the target was last delivered is what this delivery has noted, once it is through: a dead letter may go on. The
+-- next one has its turn.
+local function settle(id, state, led)
+    if (led.turn or 0) == 0 then return end
+    local place = led.route .. '/' .. led.target
+    redis.call('ZREM', ns .. ':turns:' .. place, id)
+    if redis.call('EXISTS', ns .. ':next:' .. id) == 0 then return end
+    if state == 'delivered' or state == 'partial' then
+        redis.call('RENAME', ns .. ':next:' .. id, ns .. ':last:' .. place)
+    elseif state ~= 'dead' then
+        redis.call('UNLINK', ns .. ':next:' .. id)
+    end
+end
+
 local function finish(kind, id, state, signal, now)
     local record, led = record_of(kind, id), led_by(kind, id)
     redis.call('HSET', record, 'state', state, 'ended', whole(now))
     redis.call('ZREM', ns .. ':due', kind .. ':' .. id)
     withdraw(id, tonumber(redis.call('HGET', record, 'seq')))
     leave_line(kind, id)
+    if kind == 'dl' then settle(id, state, led) end
     if state == 'dead' then redis.call('ZADD', ns .. ':dead', whole(now), kind .. ':' .. id) end
     note(signal, kind, id, led, now)
     leave(kind, id, lane_of(kind, led), now)

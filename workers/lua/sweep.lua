@@ -11,6 +11,8 @@ for i = 1, #overdue, 2 do
     local left = redis.call('PTTL', ns .. ':lease:' .. id)
     if not state or FINAL[state] then
         redis.call('ZREM', ns .. ':due', member)
+    elseif state == 'quarantined' then
+        redis.call('ZADD', ns .. ':due', whole(now + DAY), member)
     elseif left > 0 then
         redis.call('ZADD', ns .. ':due', whole(now + left + SECOND), member)
     else

@@ -10,6 +10,7 @@ local had = redis.call('HMGET', record, 'state', 'seq', 'alone', 'crashes', 'bro
 local state = had[1]
 if not state then return { 'gone' } end
 if FINAL[state] then return { 'final' } end
+if state == 'quarantined' then return { 'held' } end
 if had[2] ~= ARGV[4] then return { 'stale' } end
 local lease = ns .. ':lease:' .. id
 if redis.call('EXISTS', lease) == 1 then return { 'held' } end

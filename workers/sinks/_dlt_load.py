@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def _load(told: dict[str, Any]) -> int:
     rows.apply_hints(
         write_disposition=_disposition(pipeline),
         schema_contract={"columns": told["columns"]} if told["columns"] == "freeze" else None,
-        **_keys(told),
+        **keys_of(told["mode"], told["key"]),
     )
     info = pipeline.run(rows)
     info.raise_on_failed_jobs()
@@ -88,10 +88,11 @@ def _disposition(pipeline: Any) -> Any:
     return {"disposition": "merge", "strategy": "delete-insert"} if merges else "append"
 
 
-def _keys(told: dict[str, Any]) -> dict[str, Any]:
-    match told["mode"]:
+def keys_of(mode: str, key: Sequence[str]) -> dict[str, Any]:
+    """By which columns rows are merged."""
+    match mode:
         case "upsert":
-            return {"primary_key": tuple(told["key"])}
+            return {"primary_key": tuple(key)}
         case "replace_run":
             return {"merge_key": _STAMPS[:3]}
         case _:
@@ -104,7 +105,12 @@ def _rows(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while left > 0 and (line := part.readline()):
             left -= len(line)
             number, _, item = line.rstrip(b"\n").partition(b" ")
-            yield {**told["stamps"], "_item": int(number), **_members(item)}
+            yield row_of(told["stamps"], int(number), item)
+
+
+def row_of(stamps: dict[str, Any], number: int, item: bytes) -> dict[str, Any]:
+    """What dlt is given for an item."""
+    return {**stamps, "_item": number, **_members(item)}
 
 
 def _members(item: bytes) -> dict[str, Any]:

@@ -14,6 +14,11 @@ TYPES = dict.fromkeys([*STAMPS, MORE, ITEM], "VARCHAR") | {"_item": "BIGINT"}
 Row = dict[str, str | None]
 
 
+def kind_of(name: str, written: bytes) -> str:
+    """The type of a column whose first value that is not null is this one."""
+    return TYPES.get(name) or ("VARCHAR" if written == b"null" else type_of(written))
+
+
 class Rows:
     """Column → text, for each item; DuckDB makes the texts what they are.
 

@@ -20,8 +20,9 @@ import duckdb
 from config.contracts.errors import Forbidden, Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Rejected
-from workers.rows import STAMPS, TableTarget
-from workers.sinks._duckdb_rows import TYPES, Rows
+from workers.rows import STAMPS, Columns, TableTarget, assumed
+from workers.sinks import _shown
+from workers.sinks._duckdb_rows import TYPES, Rows, kind_of
 from workers.sinks._table import Column, Item, Table, Undone, listed, now, quoted
 
 #: Seconds to wait for another process, or another delivery of ours, until the try counts as failed.
@@ -205,20 +206,33 @@ class DuckdbTable(Table):
         return [number for (number,) in found.fetchall()]
 
     def _execute(self, rows: Rows) -> int:
-        names = self._names(list(rows.rows.values()))
-        stamps: dict[str, Any] = {}
-        if self.target.stamp:
-            stamps = dict(zip(STAMPS, (*self.origin, list(rows.rows), now()), strict=True))
+        names = self._names(rows.rows.values(), self._table_columns())
+        stamps = dict(zip(STAMPS, (*self.origin, list(rows.rows), now()), strict=True)) if self.target.stamp else {}
         values = [[row.get(name) for row in rows.rows.values()] for name in names]
-        every = [*stamps, *names]
-        cast = ", ".join(_cast(name, rows.types[name], whole=name in stamps and name != "_item") for name in every)
-        given = [*stamps.values(), *values]
-        if self.target.mode == "upsert":
-            done = self._db.execute(self._merge(cast, every), [*given, len(rows.rows)])
-        else:
-            done = self._db.execute(self._append(cast, every), given)
+        how_many = [len(rows.rows)] if self.target.mode == "upsert" else []
+        done = self._db.execute(self._statement(rows, names), [*stamps.values(), *values, *how_many])
         (out,) = done.fetchone() or (0,)
         return int(out)
+
+    def _preview(self, items: Sequence[Item]) -> Iterator[str]:
+        """Of types that only DuckDB knows, it says what fits."""
+        known = assumed(self.target, (item for _, item in items))
+        types = {one: kind_of(one, written) for one, written in known.items() if one in TYPES or not self.target.grows}
+        rows = Rows(Columns(types, self.target), types)
+        for number, item in items:
+            rows.add(number, item)
+        names = self._names(rows.rows.values(), {})
+        yield _shown.columns(self.target, (f"{name} {kind}" for name, kind in rows.types.items()))
+        yield self._statement(rows, names)
+        for number, row in rows.rows.items():
+            yield _shown.numbered(self.target, number, {name: row.get(name) for name in names})
+        yield from map(_shown.refusal, rows.rejected)
+
+    def _statement(self, rows: Rows, names: Sequence[str]) -> str:
+        stamps = STAMPS if self.target.stamp else ()
+        every = [*stamps, *names]
+        cast = ", ".join(_cast(name, rows.types[name], whole=name in stamps and name != "_item") for name in every)
+        return (self._merge if self.target.mode == "upsert" else self._append)(cast, every)
 
     def _append(self, cast: str, names: Sequence[str]) -> str:
         return f"INSERT INTO {self.name} ({listed(names)}) SELECT {cast}"  # quoted names, values apart

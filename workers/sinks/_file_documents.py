@@ -1,16 +1,16 @@
 """Documents as files with a name each."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.sink import Batch, Shipment, Taken
-from config.language.template import Template
 from workers.packing import Packing, packing_of
-from workers.routing.paths import fenced, second, with_extension
+from workers.routing.paths import second
 from workers.sinks._file_folder import Folder, started, suffix_of
+from workers.sinks._file_paths import Paths
 from workers.staging import PartFile, blocking
 
 _PIECE = 1 << 20
@@ -19,10 +19,8 @@ _PIECE = 1 << 20
 class Documents:
     """One stream of them. `names` lists (as digests) the paths this stream has used, also in earlier slices."""
 
-    def __init__(
-        self, folder: Folder, shipment: Shipment, template: Template, scope: Mapping[str, Any], names: PartFile
-    ) -> None:
-        self.folder, self.shipment, self.template, self.scope, self.names = folder, shipment, template, scope, names
+    def __init__(self, folder: Folder, shipment: Shipment, paths: Paths, names: PartFile) -> None:
+        self.folder, self.shipment, self.paths, self.names = folder, shipment, paths, names
         self.used = set(names.read().split())
 
     @property
@@ -34,7 +32,7 @@ class Documents:
 
     async def document(self, document: Document) -> Taken:
         path = self._path(document)
-        size = await self._write(path, document, self._packing(path, document))
+        size = await self._write(path, document, packing_for(path, document))
         self.used.add(_digest(path))
         await blocking(self.names.append, _digest(path) + b"\n")
         return Taken(rows=1, out=1, bytes=size, position=self.names.mark.position())
@@ -54,17 +52,16 @@ class Documents:
         return size
 
     def _path(self, document: Document) -> PurePosixPath:
-        record = {"key": document.key, "contentType": document.content_type, "size": document.size}
-        rendered = fenced(self.template.render({**self.scope, "record": record}))
-        path = with_extension(rendered, document.content_type)
+        path = self.paths.of_document(document)
         return second(path, document.key) if _digest(path) in self.used else path
 
-    def _packing(self, path: PurePosixPath, document: Document) -> Packing | None:
-        """A `.gz` of the operator's compresses; a record that is called `.gz` already is what its name says."""
-        packing = packing_of(path.name)
-        if packing is None or document.key.endswith(packing.suffix) or packing.coding in document.content_type:
-            return None
-        return packing
+
+def packing_for(path: PurePosixPath, document: Document | Glimpse) -> Packing | None:
+    """A `.gz` of the operator's compresses; a record that is called `.gz` already is what its name says."""
+    packing = packing_of(path.name)
+    if packing is None or document.key.endswith(packing.suffix) or packing.coding in document.content_type:
+        return None
+    return packing
 
 
 async def pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

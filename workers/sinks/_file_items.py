@@ -1,6 +1,5 @@
 """Items as files: one that grows, one that is made when all is there, or one for each batch."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,10 @@ from config.contracts.document import Document
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Taken
-from config.language.template import Template
 from workers.formats import FileTarget, Format
-from workers.routing.paths import fenced
 from workers.sinks._file_converted import ConvertedFile
 from workers.sinks._file_folder import Folder, started, suffix_of
+from workers.sinks._file_paths import Paths
 from workers.staging import PartFile, blocking
 
 
@@ -68,20 +66,15 @@ class Batches(_NoDocuments):
         self,
         folder: Folder,
         shipment: Shipment,
-        scope: Mapping[str, Any],
-        template: Template,
+        paths: Paths,
         position: dict[str, Any] | None,
     ) -> None:
-        assert isinstance(shipment.options, FileTarget)
-        self.folder, self.shipment, self.scope, self.template = folder, shipment, scope, template
-        self.target = shipment.options
-        self.position = position
+        self.folder, self.shipment, self.paths, self.position = folder, shipment, paths, position
 
     async def items(self, batch: Batch) -> Taken:
-        about = {"index": batch.index, "number": f"{batch.index:08}", "offset": batch.offset, "count": batch.count}
-        path = fenced(self.template.render({**self.scope, "batch": about}))
+        path = self.paths.of_batch(batch)
         final = await self.folder.place(path)
-        taken = await self._write(batch, final, chosen(self.target, path.name))
+        taken = await self._write(batch, final, chosen(self.paths.target, path.name))
         self.position = {"batches": batch.index + 1}
         return Taken(taken.rows, taken.out, taken.bytes, self.position, taken.rejected)
 
@@ -91,7 +84,7 @@ class Batches(_NoDocuments):
     async def _write(self, batch: Batch, final: Path, format: Format) -> Taken:
         suffix = suffix_of(self.shipment)
         if format.converted:
-            file = ConvertedFile(final, suffix, format, self.target, fsync=self.folder.fsync)
+            file = ConvertedFile(final, suffix, format, self.paths.target, fsync=self.folder.fsync)
             async with started(file, None):
                 return await blocking(_converted, file, batch)
         part = PartFile(final, suffix, packing=format.packing, fsync=self.folder.fsync)

@@ -6,18 +6,19 @@ every try, and another one in a replay: a consumer that remembers ids sees every
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Permanent
 from config.contracts.sink import Batch, Rejected, Shipment
 from config.language.template import ROOTS, Template
 from workers.routing import batches
+from workers.sinks import _shown
 
 #: Name of the header that carries the id, where a broker has no place of its own for it.
 ID = "runrelay-id"
@@ -173,11 +174,50 @@ async def letter(
         body += chunk
         if len(body) > most:
             return _too_large(number, max(document.size or 0, len(body)), most)
+    return _letter(document, bytes(body), shipment, key, number)
+
+
+def _letter(
+    document: Document | Glimpse, body: bytes, shipment: Shipment, key: Template | None, number: int
+) -> Message:
     # Keys of records may be longer than an id may be.
     id = _id(shipment, hashlib.sha256(document.key.encode()).hexdigest()[:32])
     named = key.render({**shipment.scope, "record": {"key": document.key}}) if key else ""
     more = {ID: id, "runrelay-record": plain(document.key), "content-type": plain(document.content_type)}
-    return Message(id, named, bytes(body), {**_about(shipment), **more}, (number,))
+    return Message(id, named, body, {**_about(shipment), **more}, (number,))
+
+
+def previewed(
+    what: Batch | Glimpse,
+    shipment: Shipment,
+    key: Template | None,
+    *,
+    most: int,
+    place: Callable[[Message], str],
+    fault: Callable[[Message], str | None] = lambda message: None,
+) -> Iterator[str]:
+    """Each message: where it goes, its headers and its body.
+
+    place: where, in words. fault: what is wrong with a message for this broker, if something is.
+    """
+    if isinstance(what, Batch):
+        found = messages(what, shipment, key, most=most)
+    else:
+        found = _glimpsed(what, shipment, key, most)
+    for made in found:
+        if isinstance(made, Rejected):
+            yield _shown.refusal(made)
+        elif why := fault(made):
+            yield from (_shown.refusal(Rejected(row, why)) for row in made.rows)
+        else:
+            yield place(made)
+            yield _shown.row(made.headers)
+            yield from _shown.lines(made.body) if isinstance(what, Batch) else _shown.document(what)
+
+
+def _glimpsed(document: Glimpse, shipment: Shipment, key: Template | None, most: int) -> Iterator[Message | Rejected]:
+    size = document.size or len(document.start)
+    yield _too_large(0, size, most) if size > most else _letter(document, document.start, shipment, key, 0)
 
 
 def plain(text: str) -> str:

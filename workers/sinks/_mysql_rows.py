@@ -35,6 +35,10 @@ class Row(NamedTuple):
     number: int
     cells: Mapping[str, str]
 
+    def text(self, names: Iterable[str]) -> str:
+        """As a statement has it."""
+        return f"({', '.join(self.cells.get(column, NULL) for column in names)})"
+
 
 class _Columns(Columns):
     """Names of columns are compared without case and accents: only plain ones become columns of their own."""
@@ -147,12 +151,12 @@ class Inserts:
 
     async def put(self, rows: Rows) -> int:
         """How many rows the server says it wrote."""
-        names = self._names(rows.rows)
-        head, tail = self._statement(names)
+        names = names_of(rows)
+        head, tail = statement(self.target, names)
         out, part, size = 0, list[tuple[int, str]](), 0
         most = min(STATEMENT, self.session.packet - 8192)
         for row in rows.rows:
-            text = f"({', '.join(row.cells.get(column, NULL) for column in names)})"
+            text = row.text(names)
             if part and size + len(text) * 4 > most:
                 out += await self._insert(head, tail, part)
                 part, size = [], 0
@@ -176,25 +180,25 @@ class Inserts:
         half = len(part) // 2
         return await self._insert(head, tail, part[:half]) + await self._insert(head, tail, part[half:])
 
-    def _names(self, rows: Iterable[Row]) -> list[str]:
-        """The columns that are written. An upsert empties those that its item does not have."""
-        used = dict.fromkeys(column for row in rows for column in row.cells)
-        if self.target.mode == "upsert":
-            found = self.columns.items()
-            used |= dict.fromkeys(column for column, facts in found if facts.may_be_emptied and column not in STAMPS)
-        return list(used)
 
-    def _statement(self, names: Sequence[str]) -> tuple[str, str]:
-        """What stands before and behind the rows. Assignments are made from left to right, each seeing those before it:
-        the run has to stand before the time. Once it is the new one the rest is as new, whichever was compared."""
-        columns = ", ".join(map(name, names))
-        head = f"INSERT INTO {name(self.target.table)} ({columns}) VALUES"
-        if self.target.mode != "upsert":
-            return head, ""
-        changed = []
-        for column in map(name, names):
-            value = f"VALUES({column})"
-            changed.append(
-                f"{column} = IF({_NEWER}, {value}, {column})" if self.target.ordered else f"{column} = {value}"
-            )
-        return head, f"ON DUPLICATE KEY UPDATE {', '.join(changed)}"
+def names_of(rows: Rows) -> list[str]:
+    """The columns that are written. An upsert empties those that its item does not have."""
+    used = dict.fromkeys(column for row in rows.rows for column in row.cells)
+    if rows.target.mode == "upsert":
+        found = rows.columns.items()
+        used |= dict.fromkeys(column for column, facts in found if facts.may_be_emptied and column not in STAMPS)
+    return list(used)
+
+
+def statement(target: TableTarget, names: Sequence[str]) -> tuple[str, str]:
+    """What stands before and behind the rows. Assignments are made from left to right, each seeing those before it:
+    the run has to stand before the time. Once it is the new one the rest is as new, whichever was compared."""
+    columns = ", ".join(map(name, names))
+    head = f"INSERT INTO {name(target.table)} ({columns}) VALUES"
+    if target.mode != "upsert":
+        return head, ""
+    changed = []
+    for column in map(name, names):
+        value = f"VALUES({column})"
+        changed.append(f"{column} = IF({_NEWER}, {value}, {column})" if target.ordered else f"{column} = {value}")
+    return head, f"ON DUPLICATE KEY UPDATE {', '.join(changed)}"

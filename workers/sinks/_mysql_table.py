@@ -16,7 +16,7 @@ from pymysql.err import Error
 from config.contracts.errors import Forbidden, Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Taken
-from workers.rows import ITEM, STAMPS, TableTarget, missing
+from workers.rows import STAMPS, TableTarget, missing, origin_of
 from workers.sinks._mysql_rows import Inserts, Rows
 from workers.sinks._mysql_session import Session, code_of
 from workers.sinks._mysql_values import TEXT, Column, moment, name
@@ -72,7 +72,7 @@ class Table:
         """Become the stream's writer."""
         delivery = shipment.delivery
         self.stream = (delivery.id, shipment.stream)
-        self.origin = (delivery.run_id, moment(delivery.life), f"{delivery.route}/{delivery.target}", shipment.stream)
+        self.origin = stamp_of(shipment)
         await self._make(_CHECKPOINTS)
         await self._look()
         reached = await self._place("next_item")
@@ -210,12 +210,14 @@ class Table:
 
     async def _fit(self) -> None:
         """Make the table what it has to be, if it may be made. Raises Forbidden if it may not, or cannot be used."""
-        if self._begun and not missing(self._columns, self._needed()):
+        if self._begun and not missing(self._columns, self.target.needed):
             return
         await self._look()
         await self._keeps()
         if self.target.grows:
-            await self._add({column: self._type(column) for column in missing(self._columns, self._needed())})
+            await self._add(
+                {column: type_for(self.target, column) for column in missing(self._columns, self.target.needed)}
+            )
             await self._index()
         await self._suits()
 
@@ -227,15 +229,6 @@ class Table:
             if not rows.new:
                 return rows
             await self._add(rows.new)
-
-    def _needed(self) -> list[str]:
-        ours = [*(STAMPS if self.target.stamp else ()), *self.target.key]
-        return [*ours, *([ITEM] if self.target.columns == "json" else [])]
-
-    def _type(self, column: str) -> str:
-        if column in self.target.key:
-            return f"VARCHAR({_INDEXED // 4 // len(self.target.key)}) NOT NULL"
-        return _STAMP_TYPES.get(column, TEXT)
 
     async def _add(self, columns: Mapping[str, str]) -> None:
         """Add them to the table, which is made if it is not there yet."""
@@ -288,7 +281,7 @@ class Table:
 
     async def _suits(self) -> None:
         """Raises Forbidden, with the cure, for a table that cannot be used as it is."""
-        lacking = missing(self._columns, self._needed())
+        lacking = missing(self._columns, self.target.needed)
         if not self.target.grows and (lacking or not self._columns):
             raise Forbidden(Reason.TARGET_REFUSED, _advice(self.target.table, lacking, self._columns))
         if self.target.mode == "upsert" and self._columns:
@@ -320,6 +313,19 @@ class Table:
         except Exception as exc:
             if code_of(exc) not in _MADE_ALREADY:
                 raise
+
+
+def stamp_of(shipment: Shipment) -> tuple[str, ...]:
+    """What stands before the number and the time."""
+    run, life, *rest = origin_of(shipment)
+    return run, moment(life), *rest
+
+
+def type_for(target: TableTarget, column: str) -> str:
+    """The type of a column that every row is written to."""
+    if column in target.key:
+        return f"VARCHAR({_INDEXED // 4 // len(target.key)}) NOT NULL"
+    return _STAMP_TYPES.get(column, TEXT)
 
 
 def _column(type: str, nullable: str, default: str | None, extra: str) -> Column:

@@ -43,6 +43,11 @@ class Place:
     account: str | None = None
 
     @property
+    def url(self) -> str:
+        """Without a slash at its end."""
+        return "/".join(filter(None, (f"{self.cloud}://{self.bucket}", self.prefix)))
+
+    @property
     def called(self) -> str:
         """What people call it."""
         return f"container `{self.bucket}`" if self.cloud == "az" else f"bucket `{self.bucket}`"

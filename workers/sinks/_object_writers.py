@@ -2,20 +2,20 @@
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Shipment, Taken
-from config.language.template import Template
 from workers.formats import Format
 from workers.packing import Packing
-from workers.sinks._file_documents import Documents, pieces
+from workers.sinks._file_documents import Documents, packing_for, pieces
 from workers.sinks._file_folder import Folder, suffix_of
 from workers.sinks._file_items import Batches, Converted, Growing
+from workers.sinks._file_paths import Paths
 from workers.sinks._object_writing import Objects, whose
 from workers.staging import PartFile, blocking
 
@@ -104,11 +104,10 @@ class ObjectBatches(Batches):
         objects: Objects,
         room: Room,
         shipment: Shipment,
-        scope: Mapping[str, Any],
-        template: Template,
+        paths: Paths,
         position: dict[str, Any] | None,
     ) -> None:
-        super().__init__(room.folder(fsync=False), shipment, scope, template, position)
+        super().__init__(room.folder(fsync=False), shipment, paths, position)
         self.objects, self.room, self.who = objects, room, whose(shipment)
 
     async def publish(self) -> Taken:
@@ -127,16 +126,8 @@ class ObjectBatches(Batches):
 class ObjectDocuments(Documents):
     """Documents, each streamed to an object of its own; only the list of their names is in the spool."""
 
-    def __init__(
-        self,
-        objects: Objects,
-        room: Room,
-        shipment: Shipment,
-        template: Template,
-        scope: Mapping[str, Any],
-        names: PartFile,
-    ) -> None:
-        super().__init__(room.folder(fsync=True), shipment, template, scope, names)
+    def __init__(self, objects: Objects, room: Room, shipment: Shipment, paths: Paths, names: PartFile) -> None:
+        super().__init__(room.folder(fsync=True), shipment, paths, names)
         self.objects, self.room, self.who = objects, room, whose(shipment)
 
     async def publish(self) -> Taken:
@@ -145,8 +136,8 @@ class ObjectDocuments(Documents):
 
     async def _write(self, path: PurePosixPath, document: Document, packing: Packing | None) -> int:
         chunks = pieces(document.chunks)
-        kind = {"Content-Type": _packed_type(packing) if packing else _printable(document.content_type)}
-        return await self.objects.stream(str(path), _packed(chunks, packing) if packing else chunks, kind, self.who)
+        packed = _packed(chunks, packing) if packing else chunks
+        return await self.objects.stream(str(path), packed, types_of(document, path), self.who)
 
 
 def kind_of(key: str, format: Format) -> dict[str, str]:
@@ -157,6 +148,12 @@ def kind_of(key: str, format: Format) -> dict[str, str]:
     if key.lower().endswith(format.packing.suffix):
         return {"Content-Type": _packed_type(format.packing)}
     return {"Content-Type": format.content_type, "Content-Encoding": format.content_encoding}
+
+
+def types_of(document: Document | Glimpse, path: PurePosixPath) -> dict[str, str]:
+    """The same of a document."""
+    packing = packing_for(path, document)
+    return {"Content-Type": _packed_type(packing) if packing else _printable(document.content_type)}
 
 
 def _packed_type(packing: Packing) -> str:

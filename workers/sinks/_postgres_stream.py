@@ -4,7 +4,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import structlog
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Rejected, Shipment, Taken
-from workers.rows import MORE, STAMPS, missing, read
+from workers.rows import MORE, STAMPS, TableTarget, missing, origin_of, read
 from workers.sinks._postgres_errors import of_rows, said, too_large
 from workers.sinks._postgres_rows import Column, Encoder, Item, Lines, plain
 from workers.sinks._postgres_table import PATIENCE, Shape, Table, listed, literal, quoted
@@ -45,7 +45,7 @@ class Stream:
         self.table, self.target, self.patience = table, table.target, patience
         self.stream = f"delivery = {literal(delivery.id)} AND stream = {literal(shipment.stream)}"
         self.key = (delivery.id, shipment.stream)
-        self.origin = (delivery.run_id, delivery.life, f"{delivery.route}/{delivery.target}", shipment.stream)
+        self.origin = origin_of(shipment)
         self.replay = delivery.generation > 0
         self.holder = uuid.uuid4().hex
         self.position: dict[str, Any] | None = None
@@ -283,19 +283,13 @@ class _Insertion:
 
     async def _upsert(self, lines: Lines, begin: int, end: int) -> int:
         """One row cannot be written twice by one statement: of several with one key the last one is taken."""
-        columns, keys = listed(lines.columns), listed(self.target.key)
+        columns = listed(lines.columns)
         await self.db.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS {_CHUNK} ON COMMIT DROP AS"
             f" SELECT 0::bigint AS {_ORDER}, {columns} FROM {self.table.name} WITH NO DATA; TRUNCATE pg_temp.{_CHUNK}"
         )
         await self._copy(_pieces(lines, begin, end, counted=True), _CHUNK, "pg_temp", [_ORDER, *lines.columns])
-        changed = [f"{name} = excluded.{name}" for name in map(quoted, lines.columns)]
-        changed += [f"{quoted(name)} = NULL" for name in await self._unknown(lines)]
-        status = await self.db.execute(
-            f"INSERT INTO {self.table.name} AS there ({columns}) SELECT {columns} FROM"
-            f" (SELECT DISTINCT ON ({keys}) * FROM pg_temp.{_CHUNK} ORDER BY {keys}, {_ORDER} DESC) AS last"
-            f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(changed)} WHERE {self._newer()}"
-        )
+        status = await self.db.execute(upsert(self.table, lines.columns, await self._unknown(lines)))
         await self.db.execute(f"DROP TABLE pg_temp.{_CHUNK}")
         return _count(status)
 
@@ -305,15 +299,28 @@ class _Insertion:
         emptied = {name for name, column in columns.items() if column.may_be_emptied}
         return sorted(emptied.difference(lines.columns, STAMPS))
 
-    def _newer(self) -> str:
-        """Whether the row in the table may be overwritten: an older run never overwrites a newer one's."""
-        if not self.target.ordered:
-            return "true"
-        which = '{0}._finished_at, {0}._run_id COLLATE "C"'
-        return f"(({which.format('there')}) > ({which.format('excluded')})) IS NOT TRUE"
-
     async def _copy(self, source: AsyncIterator[bytes], table: str, schema: str, columns: Sequence[str]) -> int:
         return _count(await self.db.copy_to_table(table, schema_name=schema, columns=columns, source=source))
+
+
+def upsert(table: Table, columns: Sequence[str], emptied: Iterable[str] = ()) -> str:
+    """The chunk becomes rows of the table. `emptied`: columns that no row of the chunk has."""
+    names, keys = listed(columns), listed(table.target.key)
+    changed = [f"{name} = excluded.{name}" for name in map(quoted, columns)]
+    changed += [f"{quoted(name)} = NULL" for name in emptied]
+    return (
+        f"INSERT INTO {table.name} AS there ({names}) SELECT {names} FROM"
+        f" (SELECT DISTINCT ON ({keys}) * FROM pg_temp.{_CHUNK} ORDER BY {keys}, {_ORDER} DESC) AS last"
+        f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(changed)} WHERE {_newer(table.target)}"
+    )
+
+
+def _newer(target: TableTarget) -> str:
+    """Whether the row in the table may be overwritten: an older run never overwrites a newer one's."""
+    if not target.ordered:
+        return "true"
+    which = '{0}._finished_at, {0}._run_id COLLATE "C"'
+    return f"(({which.format('there')}) > ({which.format('excluded')})) IS NOT TRUE"
 
 
 async def _pieces(lines: Lines, begin: int, end: int, *, counted: bool) -> AsyncIterator[bytes]:

@@ -8,10 +8,13 @@ from pathlib import Path
 import msgspec
 
 from config.contracts.sink import Rejected
-from workers.rows import ITEM, STAMPS, Columns, TableTarget, Unfit, decoded, read
+from workers.rows import ITEM, STAMPS, Columns, TableTarget, Unfit, assumed, decoded, read
+from workers.sinks import _shown
 from workers.sinks._table import Column, Item, Table, listed, now, quoted
 
 Value = int | float | str | None
+#: The item's number, and column → value.
+Row = tuple[int, dict[str, Value]]
 
 #: Seconds to wait for another program that writes, until the try counts as failed.
 PATIENCE = 20.0
@@ -84,19 +87,14 @@ class SqliteTable(Table):
 
     def _insert(self, items: Sequence[Item]) -> tuple[int, list[Rejected]]:
         columns = self._columns()
-        rows, rejected = [], []
-        for number, item in items:
-            try:
-                rows.append((number, _row(item, columns)))
-            except Unfit as exc:
-                rejected.append(Rejected(number, str(exc)))
+        rows, rejected = _rows(items, columns)
         self._make(columns.new)
         before = self._db.total_changes
         rejected += self._execute(rows)
         return self._db.total_changes - before, sorted(rejected, key=lambda one: one.offset)
 
-    def _execute(self, rows: Sequence[tuple[int, dict[str, Value]]]) -> Iterator[Rejected]:
-        names, moment = self._names([row for _, row in rows]), now()
+    def _execute(self, rows: Sequence[Row]) -> Iterator[Rejected]:
+        names, moment = self._names((row for _, row in rows), self._table_columns()), now()
         statement = self._statement(names)
         for number, row in rows:
             stamps = (*self.origin, number, moment) if self.target.stamp else ()
@@ -107,6 +105,16 @@ class SqliteTable(Table):
                     raise
                 yield Rejected(number, str(exc)[:200])
 
+    def _preview(self, items: Sequence[Item]) -> Iterator[str]:
+        columns = Columns(assumed(self.target, (item for _, item in items)), self.target)
+        rows, rejected = _rows(items, columns)
+        names = self._names((row for _, row in rows), {})
+        yield _shown.columns(self.target, [*self.target.needed, *columns.new])
+        yield self._statement(names)
+        for number, row in rows:
+            yield _shown.numbered(self.target, number, {name: row.get(name) for name in names})
+        yield from map(_shown.refusal, rejected)
+
     def _statement(self, names: Sequence[str]) -> str:
         every = [*(STAMPS if self.target.stamp else ()), *names]
         insert = f"INSERT INTO {self.name} ({listed(every)}) VALUES ({', '.join('?' * len(every))})"  # noqa: S608  # quoted names, values apart
@@ -115,6 +123,17 @@ class SqliteTable(Table):
         changed = ", ".join(f"{name} = excluded.{name}" for name in map(quoted, every))
         keys, condition = listed(self.target.key), self._unless_newer("excluded")
         return f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {changed} WHERE {condition}"
+
+
+def _rows(items: Sequence[Item], columns: Columns) -> tuple[list[Row], list[Rejected]]:
+    """Rows, and the items that cannot be one."""
+    rows, rejected = list[Row](), list[Rejected]()
+    for number, item in items:
+        try:
+            rows.append((number, _row(item, columns)))
+        except Unfit as exc:
+            rejected.append(Rejected(number, str(exc)))
+    return rows, rejected
 
 
 def _row(item: bytes, columns: Columns) -> dict[str, Value]:

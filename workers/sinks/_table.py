@@ -7,7 +7,7 @@ import errno
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,8 @@ import structlog
 from config.contracts.errors import Forbidden, Transient, Unauthorized
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Rejected, Shipment, Taken
-from workers.rows import ITEM, STAMPS, Columns, TableTarget, missing
+from workers.rows import STAMPS, Columns, TableTarget, missing, origin_of
+from workers.sinks import _shown
 
 log = structlog.get_logger("runrelay.table")
 
@@ -73,7 +74,7 @@ class Table(ABC):
         """Open the file and become the stream's writer."""
         delivery = shipment.delivery
         self.stream = (delivery.id, shipment.stream)
-        self.origin = (delivery.run_id, delivery.life, f"{delivery.route}/{delivery.target}", shipment.stream)
+        self.origin = origin_of(shipment)
         _check_folder(self.path.parent)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._connect()
@@ -128,6 +129,13 @@ class Table(ABC):
             self._columns()
             raise Undone
 
+    def preview(self, shipment: Shipment, batch: Batch) -> Iterator[str]:
+        """What `write` would send, if the table were new, or had all that it needs. The file is not opened."""
+        self.origin = origin_of(shipment)
+        yield f"table {self.target.table} of {self.path}"
+        yield from _shown.stamped(self.target, self.origin)
+        yield from self._preview(list(zip(batch.numbers, batch.items(), strict=False)))
+
     # what each database does in its own way
 
     @property
@@ -161,6 +169,10 @@ class Table(ABC):
     @abstractmethod
     def _insert(self, items: Sequence[Item]) -> tuple[int, list[Rejected]]:
         """Put the items in, one row each. Returns how many rows were written, and what cannot be one."""
+
+    @abstractmethod
+    def _preview(self, items: Sequence[Item]) -> Iterator[str]:
+        """What `_insert` would send."""
 
     @abstractmethod
     def _unique(self) -> None:
@@ -255,7 +267,7 @@ class Table(ABC):
 
     def _columns(self) -> Columns:
         """Those of the table, which is made if it may be. Raises Forbidden if it may not."""
-        lacking = missing(self._table_columns(), self._needed())
+        lacking = missing(self._table_columns(), self.target.needed)
         if self.target.grows:
             self._make(lacking)
             self._unique()
@@ -263,13 +275,9 @@ class Table(ABC):
             raise self._lacking()
         return Columns(self._table_columns(), self.target)
 
-    def _needed(self) -> list[str]:
-        stamps = STAMPS if self.target.stamp else ()
-        return [*stamps, *self.target.key, *([ITEM] if self.target.columns == "json" else [])]
-
     def _lacking(self) -> Forbidden:
         known: Collection[str] = self._table_columns() if self.path.exists() else ()
-        return Forbidden(Reason.TARGET_REFUSED, self._advice(missing(known, self._needed()), exists=bool(known)))
+        return Forbidden(Reason.TARGET_REFUSED, self._advice(missing(known, self.target.needed), exists=bool(known)))
 
     def _advice(self, lacking: Sequence[str], *, exists: bool) -> str:
         """What to do about a table that we may not change."""
@@ -288,11 +296,11 @@ class Table(ABC):
         said = f"{self.target.table} has rows with the same {', '.join(names)}: remove all but one of each"
         return Forbidden(Reason.TARGET_REFUSED, said[:300])
 
-    def _names(self, rows: Sequence[Mapping[str, object]]) -> list[str]:
+    def _names(self, rows: Iterable[Mapping[str, object]], known: Mapping[str, Column]) -> list[str]:
         """The columns that rows are written to. An upsert empties those that its item does not have."""
         used = dict.fromkeys(name for row in rows for name in row)
         if self.target.mode == "upsert":
-            found = self._table_columns().items()
+            found = known.items()
             used |= dict.fromkeys(name for name, column in found if column.may_be_emptied and name not in STAMPS)
         return list(used)
 

@@ -21,7 +21,7 @@ import structlog
 from aiohttp import ClientConnectorError
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import NotFound, NotYet, Permanent, Transient
 from config.contracts.event import digest
 from config.contracts.reasons import Reason
@@ -36,6 +36,7 @@ from config.sources.apify.tagging import agent, chain_of, started, tag_of, telli
 from config.sources.apify.webhooks import AdHocWebhook, pointing_at
 from config.units import Duration
 from workers.routing import batches
+from workers.sinks._shown import lines, row
 
 TAKES = frozenset({"items", "run"})
 WHOLE = False
@@ -163,6 +164,66 @@ class Start:
     body: bytes
     unsure: bool
 
+    def check(self, config: Config) -> None:
+        """Raises Permanent (chain_too_long)."""
+        if self.chain > config.max_chain:
+            said = f"it would be start {self.chain} in a row, max_chain is {config.max_chain}"
+            raise Permanent(Reason.CHAIN_TOO_LONG, f"{said}: do Actors start each other?")
+
+
+class Starts:
+    """The starts that one stream wants. Pure."""
+
+    def __init__(self, shipment: Shipment) -> None:
+        assert isinstance(shipment.options, Target)
+        self.shipment, self.target = shipment, shipment.options
+
+    def wanted(self, index: int, known: Mapping[str, Any], *, since: str = "", unsure: bool = False) -> Start:
+        """The one of that number. `known`: names of what it carries. Raises Permanent."""
+        return Start(
+            program=self.target.program,
+            options=self.target.options,
+            tag=self._tag(index),
+            chain=chain_of(self.shipment.run.fields, self.shipment.scope.get("event")) + 1,
+            since=since or self.shipment.run.life,
+            body=self._body(known),
+            unsure=unsure,
+        )
+
+    def _tag(self, index: int) -> str:
+        delivery, stream = self.shipment.delivery, digest(self.shipment.stream)
+        return f"{delivery.id[:32]}.{stream[:8]}.{index}"
+
+    def _body(self, more: Mapping[str, Any]) -> bytes:
+        given = self.target.input
+        value = given.render({**self.shipment.scope, **more}) if given else {**self._ids(), **more}
+        body = batches.as_json(value, "input")
+        if len(body) > LARGEST_INPUT:
+            said = f"an input of {len(body)} bytes, the platform takes {LARGEST_INPUT}: lower `batch.bytes`"
+            raise Permanent(Reason.TARGET_REFUSED, said)
+        return body
+
+    def _ids(self) -> dict[str, Any]:
+        run = self.shipment.run
+        return {
+            "runId": run.id,
+            "status": run.status,
+            "actorId": run.actor_id,
+            "datasetId": run.datasets.get("default"),
+            "keyValueStoreId": run.stores.get("default"),
+            "requestQueueId": run.queues.get("default"),
+        }
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each start: of what, with which options and which input."""
+    known = batches.known(what) if isinstance(what, Batch) else {}
+    wanted = Starts(shipment).wanted(what.index if isinstance(what, Batch) else 0, known)
+    wanted.check(config)
+    yield f"start of {wanted.program}, tag {wanted.tag}, number {wanted.chain} in a row"
+    yield row(wanted.options.params())
+    yield from lines(wanted.body)
+
 
 class ActorSink:
     """The Actors and tasks of one account."""
@@ -175,13 +236,11 @@ class ActorSink:
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
-        yield _Starts(self, shipment, position)
+        yield _Starting(self, shipment, position)
 
     async def start(self, wanted: Start) -> Fields:
         """The run of this start: the one that an earlier try made, or a new one."""
-        if wanted.chain > self.config.max_chain:
-            said = f"it would be start {wanted.chain} in a row, max_chain is {self.config.max_chain}"
-            raise Permanent(Reason.CHAIN_TOO_LONG, f"{said}: do Actors start each other?")
+        wanted.check(self.config)
         with _as_target(wanted.program):
             found = await self._found(wanted)
             if wanted.unsure and not found:
@@ -240,12 +299,11 @@ class ActorSink:
         return [telling(pointing_at(self.door, self.source.secret, idempotency_key=key), wanted.chain)]
 
 
-class _Starts:
+class _Starting:
     """One stream: a start for each batch of items, or the one for the run."""
 
     def __init__(self, sink: ActorSink, shipment: Shipment, position: dict[str, Any] | None) -> None:
-        assert isinstance(shipment.options, Target)
-        self.sink, self.shipment, self.target, self.position = sink, shipment, shipment.options, position
+        self.sink, self.starts, self.position = sink, Starts(shipment), position
         self.unsure = shipment.unsure
 
     async def items(self, batch: Batch) -> Taken:
@@ -259,46 +317,13 @@ class _Starts:
     async def publish(self) -> Taken:
         return Taken(rows=0, out=0, bytes=0, position=self.position)
 
-    async def _start(self, index: int, rows: int, more: Mapping[str, Any]) -> Taken:
-        body = self._body(more)
-        run = await self.sink.start(
-            Start(
-                program=self.target.program,
-                options=self.target.options,
-                tag=self._tag(index),
-                chain=chain_of(self.shipment.run.fields, self.shipment.scope.get("event")) + 1,
-                since=(self.position or {}).get("since", self.shipment.run.life),
-                body=body,
-                unsure=self.unsure,
-            )
-        )
+    async def _start(self, index: int, rows: int, known: Mapping[str, Any]) -> Taken:
+        since = (self.position or {}).get("since", "")
+        wanted = self.starts.wanted(index, known, since=since, unsure=self.unsure)
+        run = await self.sink.start(wanted)
         self.unsure = False
         self.position = {"run": run["id"], "since": run["startedAt"]}
-        return Taken(rows=rows, out=1, bytes=len(body), position=self.position)
-
-    def _tag(self, index: int) -> str:
-        delivery, stream = self.shipment.delivery, digest(self.shipment.stream)
-        return f"{delivery.id[:32]}.{stream[:8]}.{index}"
-
-    def _body(self, more: Mapping[str, Any]) -> bytes:
-        given = self.target.input
-        value = given.render({**self.shipment.scope, **more}) if given else {**self._ids(), **more}
-        body = batches.as_json(value, "input")
-        if len(body) > LARGEST_INPUT:
-            said = f"an input of {len(body)} bytes, the platform takes {LARGEST_INPUT}: lower `batch.bytes`"
-            raise Permanent(Reason.TARGET_REFUSED, said)
-        return body
-
-    def _ids(self) -> dict[str, Any]:
-        run = self.shipment.run
-        return {
-            "runId": run.id,
-            "status": run.status,
-            "actorId": run.actor_id,
-            "datasetId": run.datasets.get("default"),
-            "keyValueStoreId": run.stores.get("default"),
-            "requestQueueId": run.queues.get("default"),
-        }
+        return Taken(rows=rows, out=1, bytes=len(wanted.body), position=self.position)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,11 +26,13 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
-from workers.rows import KeyNames, TableName
+from workers.rows import STAMPS, KeyNames, TableName, origin_of
+from workers.sinks._dlt_load import keys_of, row_of
+from workers.sinks._shown import row
 from workers.staging import PartFile, blocking
 
 if find_spec("dlt") is None:  # it takes seconds to import, and only the process that loads does so
@@ -108,6 +110,17 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["DltSin
     yield DltSink(config, around.spool)
 
 
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The rows, as dlt is given them: names and types of columns are its affair."""
+    target = shipment.options
+    assert isinstance(target, Target)
+    assert isinstance(what, Batch)
+    yield f"table {target.table} of the dataset {config.dataset} in {config.destination}"
+    yield f"merged by {row(keys_of(target.mode, target.key))}, where the destination can"
+    for number, item in zip(what.numbers, what.items(), strict=False):
+        yield row(row_of(_stamps(shipment), number, item))
+
+
 class DltSink:
     """One dataset of one destination."""
 
@@ -139,16 +152,11 @@ class DltSink:
         """Load what the part holds. Returns how many rows of it are in the table by the destination's own count; -1 if
         it cannot tell."""
         assert isinstance(shipment.options, Target)
-        delivery, target = shipment.delivery, shipment.options
+        target = shipment.options
         work = part.part.with_suffix(".work")
         await blocking(lambda: shutil.rmtree(work, ignore_errors=True))
-        stamps = {
-            "_run_id": delivery.run_id,
-            "_finished_at": delivery.life,
-            "_target": f"{delivery.route}/{delivery.target}",
-            "_stream": shipment.stream,
-        }
-        told = {**self._told(work), "part": str(part.part), "bytes": part.mark.bytes, "stamps": stamps}
+        about = {"part": str(part.part), "bytes": part.mark.bytes, "stamps": _stamps(shipment)}
+        told = {**self._told(work), **about}
         try:
             return int(await self.run({**told, **target.model_dump()}))
         finally:
@@ -228,6 +236,11 @@ class _DltWriter:
         if found not in {-1, staged}:
             raise Permanent(Reason.COUNT_MISMATCH, f"{staged} rows were loaded, and {found} of them are in the table")
         return Taken(rows=0, out=staged, bytes=0, position=self.part.mark.position())
+
+
+def _stamps(shipment: Shipment) -> dict[str, str]:
+    """What all rows have in common."""
+    return dict(zip(STAMPS, origin_of(shipment), strict=False))
 
 
 def _passwords(url: str) -> tuple[str, ...]:

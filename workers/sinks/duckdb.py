@@ -17,7 +17,7 @@ last one: read it then. Several workers take turns, and wait for each other; bet
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel, Field
 
+from config.contracts.document import Glimpse
 from config.contracts.errors import Forbidden, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import About, Shipment, Surroundings, Writer
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
 from config.units import Size
 from workers.rows import TableTarget
 from workers.sinks._duckdb_table import DuckdbTable, told
@@ -77,6 +78,13 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["Duckdb
     path = config.path.resolve()
     spill = around.spool.resolve() / f"duckdb-{hashlib.sha256(bytes(path)).hexdigest()[:16]}"  # nobody else's
     yield DuckdbSink(path, {**_SETTINGS, "memory_limit": f"{config.memory}B", "temp_directory": str(spill)})
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The statement and its rows."""
+    assert isinstance(shipment.options, TableTarget)
+    assert isinstance(what, Batch)
+    yield from DuckdbTable(config.path, shipment.options, {}).preview(shipment, what)
 
 
 class DuckdbSink:

@@ -6,21 +6,22 @@ for each batch. A record becomes a file named like its key; another record whose
 digits. A second delivery to the same path replaces the file.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from config.contracts.sink import About, Shipment, Surroundings, Writer
-from config.language.template import Template
+from config.contracts.document import Glimpse
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
 from workers.formats import FilePath, FileTarget
-from workers.routing.paths import fenced
 from workers.sinks._file_converted import ConvertedFile
 from workers.sinks._file_documents import Documents
 from workers.sinks._file_folder import Folder, started, suffix_of
 from workers.sinks._file_items import Batches, Converted, Growing, chosen
+from workers.sinks._file_paths import Paths
+from workers.sinks._file_preview import content, path_of
 from workers.staging import PartFile, blocking
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
@@ -37,17 +38,6 @@ routes:
     to: [{sink: disk, path: "{{ actor.name }}/{{ run.id }}.csv.gz"}]
 """,
 )
-
-STEMS = {
-    "items": "{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}",
-    "requests": "{{ run.id }}.requests",
-}
-PATHS = {
-    "records": Template("{{ run.id }}/{{ record.key }}"),
-    "run": Template("{{ run.id }}.run.json"),
-    "log": Template("{{ run.id }}.log.txt"),
-    "alert": Template("alerts/{{ record.key }}"),
-}
 
 
 class Config(BaseModel, extra="forbid", frozen=True):
@@ -76,6 +66,13 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["FileSi
     yield FileSink(Folder(await blocking(config.base.resolve), fsync=config.fsync))
 
 
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Path and content of each file."""
+    path = path_of(shipment, what)
+    yield f"file {config.base / path}"
+    yield from content(shipment, what, path)
+
+
 class FileSink:
     """One folder."""
 
@@ -84,17 +81,14 @@ class FileSink:
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
-        kind, _, dataset = shipment.stream.partition(":")
-        scope = {"dataset": dataset, **shipment.scope}
-        target = shipment.options if isinstance(shipment.options, FileTarget) else Target()
-        if kind not in STEMS:
-            opened = self._documents(shipment, target.path or PATHS[kind], scope, position)
-        elif target.per == "batch":
-            yield Batches(self.folder, shipment, scope, target.path_of(STEMS[kind]), position)
+        paths = Paths(shipment)
+        if paths.of_documents:
+            opened = self._documents(shipment, paths, position)
+        elif paths.target.per == "batch":
+            yield Batches(self.folder, shipment, paths, position)
             return
         else:
-            path = fenced(target.path_of(STEMS[kind]).render(scope))
-            opened = self._items(shipment, target, path, position)
+            opened = self._items(shipment, paths.target, paths.of_all(), position)
         async with opened as writer:
             yield writer
 
@@ -119,10 +113,10 @@ class FileSink:
 
     @asynccontextmanager
     async def _documents(
-        self, shipment: Shipment, template: Template, scope: Mapping[str, Any], position: dict[str, Any] | None
+        self, shipment: Shipment, paths: Paths, position: dict[str, Any] | None
     ) -> AsyncIterator[Writer]:
         kind = shipment.stream.partition(":")[0]
         final = await self.folder.place(PurePosixPath(f".{kind}"))
         names = PartFile(final, suffix_of(shipment), fsync=self.folder.fsync)
         async with started(names, position):
-            yield Documents(self.folder, shipment, template, scope, names)
+            yield Documents(self.folder, shipment, paths, names)

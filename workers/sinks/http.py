@@ -11,7 +11,7 @@ paused.
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import IO, Any
@@ -20,18 +20,21 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from pydantic import BaseModel
 from yarl import URL
 
+from config.contracts.document import Glimpse
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
-from config.contracts.sink import About, Shipment, Surroundings, Writer
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
 from workers.fence import TrustedNames
 from workers.sinks._http_answers import hung_up, trouble, verdict
 from workers.sinks._http_bodies import packed, pieces
 from workers.sinks._http_options import Body, Config, Target
+from workers.sinks._http_requests import Requests
 from workers.sinks._http_signing import signatures, signing_key
 from workers.sinks._http_tls import reach, tls_context
 from workers.sinks._http_writer import HttpWriter
+from workers.sinks._shown import NOW, document, lines, row
 
-__all__ = ["ABOUT", "ALERTS", "NAMES", "TAKES", "WHOLE", "Body", "Config", "HttpSink", "Target", "connect"]
+__all__ = ["ABOUT", "ALERTS", "NAMES", "TAKES", "WHOLE", "Body", "Config", "HttpSink", "Target", "connect", "preview"]
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
@@ -55,6 +58,10 @@ routes:
 )
 
 
+#: Characters of a part of a path that may well be a secret.
+_LIKE_A_SECRET = 16
+
+
 @asynccontextmanager
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["HttpSink"]:
     """The spool holds bodies that are larger than a mebibyte while they are packed, signed and sent.
@@ -72,6 +79,19 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["HttpSi
     )
     async with session:
         yield HttpSink(session, config, around, context)
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each request: where it goes, with which headers and which body."""
+    made = Requests(shipment)
+    for request in [made.of_document(what)] if isinstance(what, Glimpse) else made.of(what):
+        identity = identity_of(request.id, NOW, "(signed)" if config.sign else "")
+        yield f"{config.method} {_without_secrets(URL(str(config.url), encoded=True))}"
+        yield row({**dict.fromkeys(config.headers, "***"), **request.headers, **_coding(config), **identity})
+        if isinstance(what, Glimpse) and request.body is None:
+            yield from document(what)
+        else:
+            yield from lines(request.body or b"")
 
 
 class HttpSink:
@@ -113,8 +133,7 @@ class HttpSink:
 
     async def _send(self, body: IO[bytes], headers: Mapping[str, str]) -> int:
         size = body.seek(0, 2)
-        coding = {} if self.config.compress == "none" else {"Content-Encoding": self.config.compress}
-        sent = {**headers, **coding, "Content-Length": str(size)}
+        sent = {**headers, **_coding(self.config), "Content-Length": str(size)}
         request = self.session.request(
             self.config.method, self.url, data=pieces(body), headers=sent, allow_redirects=False
         )
@@ -132,10 +151,8 @@ class HttpSink:
 
     def _identity(self, id: str, body: IO[bytes]) -> dict[str, str]:
         moment = str(int(time.time()))
-        identity = {"Idempotency-Key": id, "webhook-id": id, "webhook-timestamp": moment}
-        if self.keys:
-            identity["webhook-signature"] = signatures(self.keys, f"{id}.{moment}.".encode(), body)
-        return identity
+        signed = signatures(self.keys, f"{id}.{moment}.".encode(), body) if self.keys else ""
+        return identity_of(id, moment, signed)
 
     def _said(self, start: bytes) -> str:
         """The first kilobyte of an answer, on one line and without our secrets, should it repeat them."""
@@ -143,6 +160,16 @@ class HttpSink:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def identity_of(id: str, moment: str, signature: str) -> dict[str, str]:
+    """The headers by which a receiver knows a request again, and that it is ours; no signature: none."""
+    identity = {"Idempotency-Key": id, "webhook-id": id, "webhook-timestamp": moment}
+    return {**identity, "webhook-signature": signature} if signature else identity
+
+
+def _coding(config: Config) -> dict[str, str]:
+    return {} if config.compress == "none" else {"Content-Encoding": config.compress}
 
 
 async def _start(answer: ClientResponse) -> bytes:
@@ -153,12 +180,18 @@ async def _start(answer: ClientResponse) -> bytes:
     return start
 
 
+def _without_secrets(url: URL) -> str:
+    """Where it leads, without what may be a secret (see `_secrets`)."""
+    path = "/".join("***" if len(part) >= _LIKE_A_SECRET else part for part in url.raw_path.split("/"))
+    return f"{url.origin()}{path}{'?***' if url.raw_query_string else ''}"
+
+
 def _secrets(config: Config, url: URL) -> list[str]:
     """Everything an answer must not carry into a log: our secrets, and the parts of a URL that look like one."""
     told = [value.get_secret_value() for value in config.headers.values()]
     told += [word for value in told for word in value.split()[1:]]  # `Bearer <token>`: the token alone, too
     told += [secret.get_secret_value() for secret in config.sign]
-    told += [url.password or "", *(part for part in url.parts if len(part) >= 16), *url.query.values()]
+    told += [url.password or "", *(part for part in url.parts if len(part) >= _LIKE_A_SECRET), *url.query.values()]
     return sorted((word for word in told if len(word) >= 4), key=len, reverse=True)
 
 

@@ -9,7 +9,7 @@ The value is the item exactly as it was stored, or a JSON list of a batch's item
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
@@ -25,7 +25,17 @@ from config.language.template import Template
 from config.units import Size
 from workers.sinks import _message
 from workers.sinks._kafka_link import ANSWERING, Link, no_topic
-from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages, picked, sound, windows
+from workers.sinks._message import (
+    ItemTemplate,
+    Message,
+    MessageTarget,
+    letter,
+    messages,
+    picked,
+    previewed,
+    sound,
+    windows,
+)
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
@@ -145,6 +155,18 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["KafkaS
         await link.close()
 
 
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each message: where it goes, its headers and its body."""
+    options = shipment.options
+    assert isinstance(options, Target)
+    topic = _topic_of(shipment)
+
+    def place(message: Message) -> str:
+        return f"record of the topic {topic}, key {message.key!r}"
+
+    yield from previewed(what, shipment, options.key or _OF_THE_RUN, most=config.max_message, place=place)
+
+
 class KafkaSink:
     """One cluster."""
 
@@ -153,11 +175,7 @@ class KafkaSink:
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
-        assert isinstance(shipment.options, Target)
-        topic = shipment.options.topic.render(shipment.scope)
-        if not _TOPIC.fullmatch(topic):
-            raise Permanent(Reason.TEMPLATE_FAILED, f"{topic[:100]!a} is no topic: letters, digits, `.`, `_` and `-`")
-        yield _Writer(self, shipment, position, topic)
+        yield _Writer(self, shipment, position, _topic_of(shipment))
 
     async def check(self, options: BaseModel) -> None:
         """Looks for the topic. Whether we may write to it shows with the first record only."""
@@ -165,6 +183,15 @@ class KafkaSink:
         topics = await self.link.topics()
         if not options.topic.roots and str(options.topic) not in topics:
             raise no_topic(str(options.topic))
+
+
+def _topic_of(shipment: Shipment) -> str:
+    """Raises Permanent."""
+    assert isinstance(shipment.options, Target)
+    topic = shipment.options.topic.render(shipment.scope)
+    if not _TOPIC.fullmatch(topic):
+        raise Permanent(Reason.TEMPLATE_FAILED, f"{topic[:100]!a} is no topic: letters, digits, `.`, `_` and `-`")
+    return topic
 
 
 class _Writer:

@@ -8,7 +8,7 @@ has subscribed is no error, but the worker's log says so (`mqtt.nobody`).
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,12 +18,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from yarl import URL
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import WorkError
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
 from config.units import Duration, Size
 from workers.sinks import _message, _mqtt_broker, _tally
-from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages
+from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages, previewed
 from workers.sinks._mqtt_broker import NOBODY, Link, Outgoing, refusal
 from workers.sinks._tally import Tally, fitting
 
@@ -103,6 +103,17 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["MqttSi
         yield MqttSink(link, config.max_message)
     finally:
         await link.close()
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each message: where it goes, its headers and its body."""
+    options = shipment.options
+    assert isinstance(options, Target)
+
+    def place(message: Message) -> str:
+        return f"message to the topic {message.key}{', which keeps it' if options.retain else ''}"
+
+    yield from previewed(what, shipment, options.topic, most=config.max_message, place=place, fault=_fault)
 
 
 class MqttSink:

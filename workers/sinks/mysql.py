@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, SecretStr
 from pymysql.err import Error
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
 from workers.rows import TableTarget
+from workers.sinks._mysql_preview import previewed
 from workers.sinks._mysql_session import Place, Sessions, verdict
 from workers.sinks._mysql_table import Table
 
@@ -72,6 +73,13 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["MysqlS
         yield MysqlSink(sessions)
     finally:
         sessions.close()
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The statement with its rows."""
+    assert isinstance(shipment.options, TableTarget)
+    assert isinstance(what, Batch)
+    yield from previewed(shipment.options, shipment, what)
 
 
 class MysqlSink:

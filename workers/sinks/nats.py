@@ -20,14 +20,13 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Permanent, Unauthorized
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
-from config.language.template import Template
 from config.units import Size
 from workers.sinks import _message
-from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages, sound, windows
+from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages, previewed, sound, windows
 from workers.sinks._nats_link import HEADERS, Link, NoResponders, Refusal, Session, Violation, refused
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
@@ -148,6 +147,18 @@ class Stream:
     max_size: int
 
 
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each message: where it goes, its headers and its body."""
+    options = shipment.options
+    assert isinstance(options, Target)
+    _subject_of(shipment)
+
+    def place(message: Message) -> str:
+        return f"message to the subject {message.key}"
+
+    yield from previewed(what, shipment, options.subject, most=config.max_message, place=place, fault=_fault)
+
+
 class NatsSink:
     """One server, or cluster of them."""
 
@@ -158,9 +169,7 @@ class NatsSink:
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
         options = shipment.options
         assert isinstance(options, Target)
-        subject = "" if _of_items(options.subject) else options.subject.render(shipment.scope)
-        if subject and not _SUBJECT.fullmatch(subject):
-            raise Permanent(Reason.TEMPLATE_FAILED, f"{subject[:100]!a} is no subject: words parted by dots")
+        subject = _subject_of(shipment)
         async with self.link.session(subject) as session:
             stream = await _stream_of(session, subject, options) if subject else None
             most = _most(session, self.most, stream)
@@ -232,8 +241,14 @@ def _most(session: Session, most: int, stream: Stream | None) -> int:
     return min(most, *(limit - HEADERS for limit in limits))
 
 
-def _of_items(subject: Template) -> bool:
-    return "item" in subject.roots
+def _subject_of(shipment: Shipment) -> str:
+    """Of all messages; empty if it depends on the item. Raises Permanent."""
+    assert isinstance(shipment.options, Target)
+    template = shipment.options.subject
+    subject = "" if "item" in template.roots else template.render(shipment.scope)
+    if subject and not _SUBJECT.fullmatch(subject):
+        raise Permanent(Reason.TEMPLATE_FAILED, f"{subject[:100]!a} is no subject: words parted by dots")
+    return subject
 
 
 class _Writer:
@@ -279,7 +294,11 @@ class _Writer:
 def _addressed(found: Iterable[Message], rejected: list[Rejected]) -> Iterator[Message]:
     """Those whose subject is one: a subject that an item names may be anything."""
     for message in found:
-        if _SUBJECT.fullmatch(message.key):
-            yield message
+        if why := _fault(message):
+            rejected += [Rejected(row, why) for row in message.rows]
         else:
-            rejected += [Rejected(row, "its subject is empty, or no words parted by dots") for row in message.rows]
+            yield message
+
+
+def _fault(message: Message) -> str | None:
+    return None if _SUBJECT.fullmatch(message.key) else "its subject is empty, or no words parted by dots"

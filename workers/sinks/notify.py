@@ -10,7 +10,7 @@ name, mentions or commands.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 
 from config.contracts.alert import STREAM
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import NotYet, Permanent, Transient, WorkError
 from config.contracts.event import digest
 from config.contracts.reasons import Reason
@@ -120,17 +120,53 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["Notify
     yield NotifySink(config, around)
 
 
-class NotifySink:
-    """Some people."""
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The message to each address, by the name of its service."""
+    assert isinstance(what, Glimpse)
+    audience = Audience(config)
+    words = audience.words(shipment, what.start.decode(errors="replace") if shipment.stream == "log" else "")
+    for address in audience.addresses:
+        title, text = composed(words[address.medium.name], address)
+        yield f"message to {address.name}"
+        yield from [f"title: {title}"] if title else []
+        yield from text.split("\n")
 
-    def __init__(self, config: Config, around: Surroundings) -> None:
-        self.config, self.around = config, around
+
+class Audience:
+    """Those who are told, and what: all of it before anything is sent."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self.addresses = [Address(url) for url in config.told]
         self.media = {address.medium.name: address.medium for address in self.addresses}
+
+    def words(self, shipment: Shipment, log: str) -> dict[str, Words]:
+        """The message in each medium that is needed. `log`: empty unless the stream is one. Raises Permanent
+        (template_failed)."""
+        target, alert = shipment.options, shipment.stream == STREAM
+        assert isinstance(target, Target)
+        wording = Wording(
+            target.text or (None if alert else self.config.text),
+            target.title or (None if alert else self.config.title),
+            alert,
+        )
+        return {name: wording.words(self._scope(shipment, log, name), one) for name, one in self.media.items()}
 
     def room(self, medium: str) -> int:
         """Characters that fit into a message of every address with this medium."""
         return min(address.room for address in self.addresses if address.medium.name == medium)
+
+    def _scope(self, shipment: Shipment, log: str, medium: str) -> Mapping[str, Any]:
+        if shipment.stream == STREAM:
+            return about_alert(shipment.scope["alert"])
+        return {**shipment.scope, "log_tail": tail(log, max(200, min(MOST_LOG, self.room(medium) - 800)))}
+
+
+class NotifySink:
+    """Some people."""
+
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        self.config, self.around, self.audience = config, around, Audience(config)
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
@@ -139,7 +175,7 @@ class NotifySink:
     async def check(self, options: BaseModel) -> None:
         """Reaches the servers that a URL names itself. That a service takes the token shows only when it is told
         something."""
-        for address in self.addresses:
+        for address in self.audience.addresses:
             if address.server is not None:
                 await _reach(address.name, *address.server, self.config.timeout)
 
@@ -156,16 +192,15 @@ class _Telling:
     """One message."""
 
     def __init__(self, sink: NotifySink, shipment: Shipment, position: dict[str, Any] | None) -> None:
-        assert isinstance(shipment.options, Target)
-        self.sink, self.shipment, self.target, self.position = sink, shipment, shipment.options, position
+        self.sink, self.audience, self.shipment, self.position = sink, sink.audience, shipment, position
 
     async def items(self, batch: Batch) -> Taken:
         raise TypeError("TAKES names no items")
 
     async def document(self, document: Document) -> Taken:
         """Say it, unless it was said. What waits in the same box may have to go first."""
-        words = await self._words(document)
-        box, text = self.sink.box(self.shipment), _packed(self.sink, words)
+        words = self.audience.words(self.shipment, await _log(document) if self.shipment.stream == "log" else "")
+        box, text = self.sink.box(self.shipment), _packed(self.audience, words)
         self.position = {}
         while bundle := await self.sink.around.collecting.ask(box, self.shipment.delivery.id, text):
             size = await self._send(box, bundle, words)
@@ -176,28 +211,12 @@ class _Telling:
     async def publish(self) -> Taken:
         return Taken(rows=0, out=0, bytes=0, position=self.position)
 
-    async def _words(self, document: Document) -> dict[str, Words]:
-        """The message in each medium that is needed."""
-        config, alert = self.sink.config, self.shipment.stream == STREAM
-        wording = Wording(
-            self.target.text or (None if alert else config.text),
-            self.target.title or (None if alert else config.title),
-            alert,
-        )
-        log = await _log(document) if self.shipment.stream == "log" else ""
-        return {name: wording.words(self._scope(log, name), medium) for name, medium in self.sink.media.items()}
-
-    def _scope(self, log: str, medium: str) -> Mapping[str, Any]:
-        if self.shipment.stream == STREAM:
-            return about_alert(self.shipment.scope["alert"])
-        return {**self.shipment.scope, "log_tail": tail(log, max(200, min(MOST_LOG, self.sink.room(medium) - 800)))}
-
     async def _send(self, box: Box, bundle: Bundle, words: Mapping[str, Words]) -> int:
         """Returns the bytes that were sent. Raises the verdict on addresses that cannot be told, after all others have
         been; what is refused is the end of a bundle, and no trouble of who had nothing in it."""
         whole = self._whole(bundle, words)
         id = self.shipment.delivery.id if bundle.mine and bundle.count == 1 else digest(bundle.name)
-        left = [address for address in self.sink.addresses if address.digest not in bundle.reached]
+        left = [address for address in self.audience.addresses if address.digest not in bundle.reached]
         told = await asyncio.gather(
             *(self._tell(box, bundle, address, whole[address.medium.name], id) for address in left),
             return_exceptions=True,
@@ -220,7 +239,7 @@ class _Telling:
             await self.sink.around.pace(self.shipment.delivery.sink, rate)
         title, text = composed(words, address)
         await address.tell(title, text, id, self.sink.config.timeout)
-        if len(self.sink.addresses) > 1:
+        if len(self.audience.addresses) > 1:
             await self.sink.around.collecting.reached(box, bundle, address.digest)
         return len(f"{title}{text}".encode())
 
@@ -231,18 +250,18 @@ class _Telling:
         first = [_BUNDLE.decode(text) for text in bundle.texts if text]
         heading = f"{bundle.count} messages to {self.shipment.delivery.target}"
         found = {}
-        for name, medium in self.sink.media.items():
+        for name, medium in self.audience.media.items():
             messages = [_in(one, name, medium.data) for one in first]
-            single, room = bundle.count == 1 and messages, self.sink.room(name)
+            single, room = bundle.count == 1 and messages, self.audience.room(name)
             found[name] = messages[0] if single else together(heading, messages, bundle.count, medium, room)
         return found
 
 
-def _packed(sink: NotifySink, words: Mapping[str, Words]) -> bytes:
+def _packed(audience: Audience, words: Mapping[str, Words]) -> bytes:
     """What others need to send the message with theirs."""
-    if sink.config.collect is None:
+    if audience.config.collect is None:
         return b""
-    return msgspec.json.encode({name: kept(one, sink.media[name]) for name, one in words.items()})
+    return msgspec.json.encode({name: kept(one, audience.media[name]) for name, one in words.items()})
 
 
 def _in(message: Mapping[str, Words], medium: str, data: Any) -> Words:

@@ -8,24 +8,33 @@ and by records.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from config.contracts.sink import About, Shipment, Surroundings, Writer
-from config.language.template import Template
+from config.contracts.document import Glimpse
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
 from workers.formats import FilePath, FileTarget
-from workers.routing.paths import fenced
 from workers.sinks._file_converted import ConvertedFile
 from workers.sinks._file_folder import started, suffix_of
 from workers.sinks._file_items import Converted, Growing, chosen
+from workers.sinks._file_paths import Paths
+from workers.sinks._file_preview import content, format_of, path_of
 from workers.sinks._object_stores import Access, Place, opened, placed
-from workers.sinks._object_writers import ObjectBatches, ObjectDocuments, Published, Room, Upload, Uploaded
+from workers.sinks._object_writers import (
+    ObjectBatches,
+    ObjectDocuments,
+    Published,
+    Room,
+    Upload,
+    Uploaded,
+    kind_of,
+    types_of,
+)
 from workers.sinks._object_writing import Objects
-from workers.sinks.file import PATHS, STEMS
 from workers.staging import PartFile
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
@@ -115,6 +124,15 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["Object
     yield ObjectStoreSink(Objects(store, config.place, attributes), around.spool)
 
 
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Key, headers and content of each object."""
+    path = path_of(shipment, what)
+    kind = types_of(what, path) if isinstance(what, Glimpse) else kind_of(str(path), format_of(shipment, path))
+    yield f"object {config.place.url}/{path}"
+    yield ", ".join(f"{name}: {value}" for name, value in kind.items())
+    yield from content(shipment, what, path)
+
+
 class ObjectStoreSink:
     """One prefix of one bucket."""
 
@@ -123,18 +141,14 @@ class ObjectStoreSink:
 
     @asynccontextmanager
     async def open(self, shipment: Shipment, position: dict[str, Any] | None) -> AsyncIterator[Writer]:
-        kind, _, dataset = shipment.stream.partition(":")
-        scope = {"dataset": dataset, **shipment.scope}
-        target = shipment.options if isinstance(shipment.options, FileTarget) else Target()
-        room = Room(self.spool, shipment)
-        if kind not in STEMS:
-            opened = self._documents(shipment, room, target.path or PATHS[kind], scope, position)
-        elif target.per == "batch":
-            yield ObjectBatches(self.objects, room, shipment, scope, target.path_of(STEMS[kind]), position)
+        paths, room = Paths(shipment), Room(self.spool, shipment)
+        if paths.of_documents:
+            opened = self._documents(shipment, room, paths, position)
+        elif paths.target.per == "batch":
+            yield ObjectBatches(self.objects, room, shipment, paths, position)
             return
         else:
-            key = fenced(target.path_of(STEMS[kind]).render(scope))
-            opened = self._items(shipment, room, target, key, position)
+            opened = self._items(shipment, room, paths.target, paths.of_all(), position)
         async with opened as writer:
             yield writer
 
@@ -163,13 +177,8 @@ class ObjectStoreSink:
 
     @asynccontextmanager
     async def _documents(
-        self,
-        shipment: Shipment,
-        room: Room,
-        template: Template,
-        scope: Mapping[str, Any],
-        position: dict[str, Any] | None,
+        self, shipment: Shipment, room: Room, paths: Paths, position: dict[str, Any] | None
     ) -> AsyncIterator[Writer]:
         names = PartFile(await room.folder(fsync=True).place(PurePosixPath("names")), suffix_of(shipment))
         async with started(names, position):
-            yield ObjectDocuments(self.objects, room, shipment, template, scope, names)
+            yield ObjectDocuments(self.objects, room, shipment, paths, names)

@@ -18,7 +18,7 @@ the table `_runrelay_checkpoints` says how far each stream got and who writes it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,12 +26,13 @@ from urllib.parse import urlsplit
 import asyncpg
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import WorkError
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
 from config.units import Duration
 from workers.rows import TableTarget
 from workers.sinks._postgres_errors import lost, no_right, rights, verdict
+from workers.sinks._postgres_preview import previewed
 from workers.sinks._postgres_stream import Stream
 from workers.sinks._postgres_table import Table
 
@@ -123,6 +124,13 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["Postgr
             async with asyncio.timeout(_SHORT):
                 await pool.close()
         pool.terminate()
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The statement and its rows."""
+    assert isinstance(shipment.options, TableTarget)
+    assert isinstance(what, Batch)
+    yield from previewed(Table(config.schema_, shipment.options), shipment, what)
 
 
 class PostgresSink:

@@ -7,7 +7,7 @@ are persistent, and one that no queue would get is an error, never lost. Nothing
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +17,11 @@ from aio_pika.abc import AbstractExchange, DeliveryMode, HeadersType
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 from yarl import URL
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
 from config.units import Size
 from workers.sinks import _message, _tally
-from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages
+from workers.sinks._message import ItemTemplate, Message, MessageTarget, letter, messages, previewed
 from workers.sinks._rabbitmq_broker import CONNECTING, Link, Outgoing, Place, TooLarge, publish
 from workers.sinks._tally import Tally, fitting
 
@@ -103,6 +103,19 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["Rabbit
         yield RabbitSink(link, config.max_message)
     finally:
         await link.close()
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each message: where it goes, its headers and its body."""
+    options = shipment.options
+    assert isinstance(options, Target)
+
+    def place(message: Message) -> str:
+        if options.exchange:
+            return f"message to the exchange {options.exchange}, routing key {message.key!r}"
+        return f"message to the queue {options.queue}"
+
+    yield from previewed(what, shipment, options.routing_key, most=config.max_message, place=place, fault=_fault)
 
 
 class RabbitSink:

@@ -11,7 +11,7 @@ again), and a fail-over to a replica may lose more. `maxlen` trims what nobody h
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -33,14 +33,14 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Rejected, Shipment, Surroundings, Taken, Writer
 from config.language.template import Template
 from config.units import Size
 from workers.sinks import _message
-from workers.sinks._message import Message, MessageTarget, letter, messages, sound
+from workers.sinks._message import Message, MessageTarget, letter, messages, previewed, sound
 from workers.sinks._redis_ledger import Place
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
@@ -113,6 +113,18 @@ async def connect(config: Config, around: Surroundings) -> AsyncIterator["RedisS
             yield RedisStreamSink(redis, config)
         finally:
             await pool.disconnect()
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """Each message: where it goes, its headers and its body."""
+    options = shipment.options
+    assert isinstance(options, Target)
+    stream = options.stream.render(shipment.scope)
+
+    def place(message: Message) -> str:
+        return f"entry of the stream {stream}"
+
+    yield from previewed(what, shipment, None, most=config.max_message, place=place)
 
 
 class RedisStreamSink:

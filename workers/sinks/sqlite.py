@@ -12,16 +12,17 @@ run had. In the database the table
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from config.contracts.document import Glimpse
 from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.sink import About, Shipment, Surroundings, Writer
+from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
 from workers.rows import TableTarget
 from workers.sinks._sqlite_table import PATIENCE, SqliteTable
 from workers.sinks._table_writer import TableWriter
@@ -56,6 +57,13 @@ class Target(TableTarget, frozen=True):
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["SqliteSink"]:
     """`around` is not used: a batch is staged in the database's own log."""
     yield SqliteSink(config.path.resolve(), fsync=config.fsync)
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The statement and its rows."""
+    assert isinstance(shipment.options, TableTarget)
+    assert isinstance(what, Batch)
+    yield from SqliteTable(config.path, shipment.options, fsync=config.fsync).preview(shipment, what)
 
 
 class SqliteSink:

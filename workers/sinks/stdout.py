@@ -7,16 +7,17 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from config.contracts.document import Document
+from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
+from workers.sinks._shown import document, is_text, lines
 
 TAKES = frozenset({"items", "records", "requests", "run", "log"})
 WHOLE = False
@@ -33,8 +34,6 @@ routes:
 """,
 )
 
-_TEXT = ("text/", "application/json", "application/xml", "application/javascript", "image/svg+xml")
-
 
 class Config(BaseModel, extra="forbid", frozen=True):
     """Options of the terminal."""
@@ -50,6 +49,14 @@ class Target(BaseModel, extra="forbid", frozen=True):
 async def connect(config: Config, around: Surroundings) -> AsyncIterator["StdoutSink"]:
     """Nothing is opened: the process has its standard output already."""
     yield StdoutSink(config.prefix.encode())
+
+
+def preview(config: Config, shipment: Shipment, what: Batch | Glimpse) -> Iterator[str]:
+    """The lines."""
+    if isinstance(what, Batch):
+        yield from lines(_prefixed(what.lines, config.prefix.encode()))
+    else:
+        yield from (f"{config.prefix}{line}" for line in document(what))
 
 
 class StdoutSink:
@@ -70,12 +77,12 @@ class _StdoutWriter:
 
     async def items(self, batch: Batch) -> Taken:
         async with self.sink.turn:
-            size, rows = await asyncio.to_thread(_print, self._lines(batch.lines))
+            size, rows = await asyncio.to_thread(_print, _prefixed(batch.lines, self.sink.prefix))
         return self._taken(rows, rows, size)
 
     async def document(self, document: Document) -> Taken:
         async with self.sink.turn:
-            size = await (self._text(document) if _is_text(document) else self._named(document))
+            size = await (self._text(document) if is_text(document) else self._named(document))
         return self._taken(1, 1, size)
 
     async def publish(self) -> Taken:
@@ -85,18 +92,13 @@ class _StdoutWriter:
         self.position = self.position or {}
         return Taken(rows=rows, out=out, bytes=size, position=self.position)
 
-    def _lines(self, lines: bytes) -> bytes:
-        if not self.sink.prefix or not lines:
-            return lines
-        return self.sink.prefix + lines[:-1].replace(b"\n", b"\n" + self.sink.prefix) + lines[-1:]
-
     async def _text(self, document: Document) -> int:
         size, at_start = 0, True
         async for chunk in document.chunks:
             if not chunk:
                 continue
-            shown = chunk[:-1].replace(b"\n", b"\n" + self.sink.prefix) + chunk[-1:]
-            size += (await asyncio.to_thread(_print, (self.sink.prefix if at_start else b"") + shown))[0]
+            shown = _prefixed(chunk, self.sink.prefix, at_start=at_start)
+            size += (await asyncio.to_thread(_print, shown))[0]
             at_start = chunk.endswith(b"\n")
         return size if at_start else size + (await asyncio.to_thread(_print, b"\n"))[0]
 
@@ -108,9 +110,11 @@ class _StdoutWriter:
         return (await asyncio.to_thread(_print, self.sink.prefix + line.encode()))[0]
 
 
-def _is_text(document: Document) -> bool:
-    kind = document.content_type.partition(";")[0].strip().lower()
-    return kind.startswith(_TEXT) or kind.endswith(("+json", "+xml"))
+def _prefixed(text: bytes, prefix: bytes, *, at_start: bool = True) -> bytes:
+    """With the prefix in front of each line; `at_start`: whether the text begins one."""
+    if not prefix or not text:
+        return text
+    return (prefix if at_start else b"") + text[:-1].replace(b"\n", b"\n" + prefix) + text[-1:]
 
 
 def _print(text: bytes) -> tuple[int, int]:

@@ -78,6 +78,7 @@ class RunFields(msgspec.Struct, rename="camel"):
     build_number: str | None = None
     options: RunOptions | None = None
     storage_ids: StorageIds | None = None
+    usage_total_usd: float | None = None
 
 
 class ItemList(msgspec.Struct):

@@ -28,6 +28,7 @@ def told(source: str, run: RunFields, fields: dict[str, Any]) -> Run:
         life=finished or "",
         finished=seconds(finished, "finishedAt"),
         account=run.user_id or "",
+        cost=run.usage_total_usd,
         origin=meta.origin or "",
         build=run.build_number or "",
         tags=_asked(run),

@@ -10,7 +10,9 @@ from jinja2 import Undefined
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.language.filters import FILTERS
-from config.language.template import DEEPEST, MOST, Template
+from config.language.grammar import DEEPEST
+from config.language.operators import MOST
+from config.language.template import Template
 
 JSON = (type(None), bool, int, float, str, list, tuple, dict, msgspec.Raw, Undefined)
 
@@ -58,7 +60,10 @@ TEXTS = st.sampled_from(
 WORDS = st.sampled_from(
     [*FILTERS] * 4 + ["attr", "map", "safe", "format", "pprint", "xmlattr", "replace", "list", "join"]
 )
-TESTS = st.sampled_from(["defined", "none", "string", "in run", "not defined", "number", "odd", "callable"])
+MORE_TESTS = ("startswith('a')", "not endswith(run)", "matching('*a*x')", "matching(run.a)", "sequence", "mapping")
+TESTS = st.sampled_from(
+    [*("defined", "none", "string", "in run", "not defined", "number", "odd", "callable"), *MORE_TESTS]
+)
 SIGNS = st.sampled_from(
     ["+", "-", "==", "!=", "<", ">=", "in", "not in", "and", "or"] * 2 + ["*", "**", "//", "%", "~"]
 )
@@ -84,11 +89,14 @@ def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         | st.builds("({})".format, inner)
         | st.builds("({})()".format, inner)
         | st.builds("[{}, {}]".format, inner, inner)
-        | st.builds("{{{}: {}}}".format, inner, inner)
+        | st.builds("{{{}: {}}}".format, inner | TEXTS, inner)
     )
 
 
-EXPRESSIONS = st.recursive(NAMES | NUMBERS | TEXTS, deeper, max_leaves=12)
+def expressions(names: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.recursive(names | NUMBERS | TEXTS, deeper, max_leaves=12)
+
+
 TAGS = st.sampled_from(
     [
         *("{% if run %}", "{% elif run.a %}", "{% else %}", "{% endif %}", "{% for a in run %}", "{% endfor %}"),
@@ -104,9 +112,9 @@ TAGS = st.sampled_from(
         *("{{", "}}", "{%", "%}", "{{-", "-}}", "{%+", "# for x in run", "{% do x %}", "\n", "\x00", "\u202e", "text"),
     ]
 )
-SOURCES = st.lists(TAGS | EXPRESSIONS.map("{{{{ {} }}}}".format) | st.text(max_size=4), min_size=1, max_size=6).map(
-    "".join
-)
+SOURCES = st.lists(
+    TAGS | expressions(NAMES).map("{{{{ {} }}}}".format) | st.text(max_size=4), min_size=1, max_size=6
+).map("".join)
 SCOPE = {
     "id": "r1",
     "a": {"b": [1, None, True, 2.5, "x"], "a": "2026-01-31T23:59:00.000Z", "__class__": "a key"},

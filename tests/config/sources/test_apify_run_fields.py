@@ -161,7 +161,7 @@ def test_a_status_nobody_knows_takes_the_way_of_all_runs(tmp_path: Path) -> None
     )
     run = SOURCE.told({**FULL, "status": "EVICTED"})
     assert run.terminal
-    assert [route.name for route, _ in matching(load(tmp_path / "runrelay.yaml", {}).routes, run)] == ["rest"]
+    assert [route.name for route, _ in matching(load(tmp_path / "runrelay.yaml", {}).routes, run, {})] == ["rest"]
 
 
 async def test_the_schedule_is_named_and_so_are_the_tags_of_the_build(platform: Scripted) -> None:

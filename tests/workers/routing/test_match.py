@@ -40,7 +40,7 @@ def route(name: str, when: When, *targets: Target, final: bool = False) -> Route
 
 
 def wanted(*routes: Route, run: Run = RUN) -> list[tuple[str, list[str]]]:
-    return [(one.name, [each.name for each in targets]) for one, targets in matching(routes, run)]
+    return [(one.name, [each.name for each in targets]) for one, targets in matching(routes, run, {})]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""What may be written: the nodes, names, filters and tests of the language, checked when the file is loaded."""
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from math import isfinite
+from typing import Any
+
+from jinja2 import nodes
+
+from config.language.conditions import CONDITIONS
+from config.language.filters import FILTERS
+
+#: levels of a template: of blocks, brackets, filters and terms. What it is compiled to may not be deeper than 100.
+DEEPEST = 50
+
+_VALUES = (
+    nodes.Name,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Dict,
+    nodes.Pair,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.Filter,
+    nodes.Keyword,
+    nodes.Test,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.CondExpr,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Neg,
+)
+_TEXTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If)
+_SPOKEN = {
+    "Call": "calls",
+    "For": "loops",
+    "Assign": "assignments",
+    "Mul": "`*`",
+    "Pow": "`**`",
+    "Mod": "`%`",
+    "Concat": "`~`",  # it would print null as a word; `{{ a }}{{ b }}` joins as well
+}
+
+
+def checked(tree: nodes.Template, names: Collection[str], *, what: str) -> frozenset[str]:
+    """The root names that are mentioned. Raises ValueError for anything that may not stand there.
+
+    what: `template` or `expression`, for the message.
+    """
+    for node in _every(tree, what):
+        if not isinstance(node, _VALUES + _TEXTS):
+            raise ValueError(f"{what}s have no {_spoken(node)}: use names, `if`, and filters ({_listed(FILTERS)})")
+        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
+            raise ValueError(f"{what}s have no numbers that large")
+        if isinstance(node, nodes.Pair) and not _is_text(node.key):
+            raise ValueError("the keys of an object are texts: {'name': item.name}")
+    for used in tree.find_all(nodes.Filter):
+        _fits("filter", used, FILTERS)
+    for asked in tree.find_all(nodes.Test):
+        _fits("test", asked, CONDITIONS)
+    return _roots(tree, names)
+
+
+def _every(tree: nodes.Template, what: str) -> Iterator[nodes.Node]:
+    """Every node below the top, level by level. Raises ValueError beyond `DEEPEST`."""
+    level: list[nodes.Node] = list(tree.iter_child_nodes())
+    for _ in range(DEEPEST):
+        yield from level
+        level = [below for node in level for below in node.iter_child_nodes()]
+    if level:
+        raise ValueError(f"not {article(what)}: nested too deeply")
+
+
+def article(what: str) -> str:
+    return f"an {what}" if what[0] in "aeiou" else f"a {what}"
+
+
+def _is_text(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Const) and isinstance(node.value, str)
+
+
+def _fits(what: str, used: nodes.Filter | nodes.Test, functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Raises ValueError for an unknown filter or test, or for arguments it does not take."""
+    known(what, used.name, functions)
+    if used.dyn_args or used.dyn_kwargs:
+        raise ValueError(f"{what} `{used.name}`: write its arguments one by one, without `*`")
+    names = [str(keyword.key) for keyword in used.kwargs]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{what} `{used.name}`: {_listed(repeated)} stands twice")
+    try:
+        _signature(functions[used.name]).bind(None, *used.args, **dict.fromkeys(names))
+    except TypeError as exc:
+        raise ValueError(f"{what} `{used.name}`: {exc}") from None
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+def _roots(tree: nodes.Template, names: Collection[str]) -> frozenset[str]:
+    """Raises ValueError for a name that is not known. `null` is `none`, as it is in JSON and YAML."""
+    bare = {name.name for name in tree.find_all(nodes.Name)} - {"null"}
+    if unknown := sorted(bare - set(names)):
+        _unknown_root(tree, unknown[0], names)
+    return frozenset(bare)
+
+
+def _unknown_root(tree: nodes.Template, word: str, names: Collection[str]) -> None:
+    """With a dot behind it, it is a root name misspelt; without, rather a field whose item was left out."""
+    if "item" in names:
+        dotted = {path.node.name for path in tree.find_all(nodes.Getattr) if isinstance(path.node, nodes.Name)}
+        near = get_close_matches(word, sorted(names), n=1, cutoff=0.6 if word in dotted else 0.85)
+        meant = _hyphened(tree, word) or (near[0] if near else f"item.{word}")
+        raise ValueError(f"unknown name `{word}`: did you mean `{meant}`?")
+    known("name", word, names)
+
+
+def _hyphened(tree: nodes.Template, word: str) -> str | None:
+    """`item['first-name']` for `item.first-name`, which is a subtraction."""
+    for less in tree.find_all(nodes.Sub):
+        match less:
+            case nodes.Sub(left=nodes.Getattr(node=nodes.Name(name=root), attr=attr), right=nodes.Name(name=right)):
+                if right == word:
+                    return f"{root}['{attr}-{word}']"
+    return None
+
+
+def known(what: str, word: str, words: Iterable[str]) -> None:
+    """Raises ValueError with the nearest one."""
+    there = sorted(words)
+    if word in there:
+        return
+    near = get_close_matches(word, there, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {_listed(there)}"
+    raise ValueError(f"unknown {what} `{word}`: {hint}")
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _spoken(node: nodes.Node) -> str:
+    name = type(node).__name__
+    return _SPOKEN.get(name, f"`{name.lower()}`")

@@ -1,0 +1,69 @@
+"""Whether what a route does with items has a meaning where it stands."""
+
+from collections.abc import Iterator, Mapping
+
+from config.checking import Checker
+from config.contracts.delivery import Send
+from config.document import KeyPath
+from config.language.expression import Expression
+from config.route import Only, Transform
+
+#: By what is sent, the name of one of it.
+_ONE_OF: Mapping[Send, str] = {"items": "item", "requests": "item", "records": "record"}
+
+
+def as_rows(send: Send, transform: Transform) -> bool:
+    """Whether documents become rows: of records, or of the run itself, those fields that were asked for."""
+    return send in {"records", "run"} and transform.fields is not None
+
+
+def transform_fits(check: Checker, send: Send, transform: Transform, path: KeyPath) -> None:
+    """Say what cannot be done with what is sent."""
+    if send in {"records", "run"} and transform.fields is None:
+        for key in _reshaping(transform):
+            what = "the run" if send == "run" else "records"
+            check.say(f"`{key}` needs items, and {what} are none before `fields` has made rows of them", (*path, key))
+    if send == "log":
+        for key in (*(["where"] if transform.where else []), *_reshaping(transform)):
+            check.say(f"`{key}` has no meaning with `send: log`", (*path, key))
+    if send == "run" and transform.where is not None:
+        check.say("there is one run: choose it with `when`, or with `where` of the route", (*path, "where"))
+    for at, expression in expressions(transform, path):
+        roots_fit(check, expression, {"item", "record"} - {_ONE_OF.get(send, "")}, f"with `send: {send}`", at)
+
+
+def roots_fit(check: Checker, expression: Expression, strangers: set[str], where: str, path: KeyPath) -> None:
+    for name in sorted(expression.roots & strangers):
+        check.say(f"`{name}` has no meaning {where}", path)
+
+
+def only_fits(check: Checker, send: Send, only: Only | None, steps: tuple[Transform, ...], path: KeyPath) -> None:
+    """Items can be compared if every one of them has its key."""
+    if only is None:
+        return
+    if send not in {"items", "requests"}:
+        check.say(f"`only` compares items: it has no meaning with `send: {send}`", path)
+    known = next((step.names for step in reversed(steps) if step.names is not None), None)
+    for name in only.key:
+        if known is not None and name not in known:
+            check.say(f"`fields` leaves no `{name}` to compare items by: add it there", path)
+
+
+def expressions(transform: Transform, path: KeyPath) -> Iterator[tuple[KeyPath, Expression]]:
+    """Each, with where it stands."""
+    if transform.where is not None:
+        yield (*path, "where"), transform.where
+    for key, computed in (("fields", transform.fields or {}), ("set", transform.set)):
+        for name, expression in computed.items():
+            yield (*path, key, name), expression
+
+
+def _reshaping(transform: Transform) -> Iterator[str]:
+    """The keys that change items."""
+    said = {
+        "transform": transform.function,
+        "fields": transform.fields is not None or transform.keep,
+        "set": transform.set,
+        "omit": transform.omit,
+    }
+    yield from (key for key, value in said.items() if value)
