@@ -11,6 +11,7 @@ from workers.routing.paths import fenced, with_extension
 _STEMS = {
     "items": "{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}",
     "requests": "{{ run.id }}.requests",
+    "rows": "{{ run.id }}.rows",
 }
 _PATHS = {
     "records": Template("{{ run.id }}/{{ record.key }}"),
