@@ -25,7 +25,7 @@ from workers.care import reconciler
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import DeliveryRecord, EventRecord
 from workers.names import Names, mentioned
-from workers.planner import passed, plan_of
+from workers.planner import plan_of
 from workers.routing.scope import scope_of
 
 #: Seconds a run may have gone on: lists know when it started, people say when it ended.
@@ -153,7 +153,7 @@ class Backfill:
             body=self._body,
         )
         scope = scope_of(self._table.sources[run.source], run, b"", event.via)
-        return plan_of(event, run, self._table, scope, passed(run, known)).deliveries
+        return plan_of(event, run, self._table, scope).deliveries
 
     def _event(self, run: Run, deliveries: Iterable[Delivery]) -> Event:
         """One for each finish of a run and what is missing of it: a route that is new makes it another one."""

@@ -9,6 +9,7 @@ from workers.ledger.ledger import Ledger
 from workers.ledger.records import DeliveryRecord, EventRecord
 
 PAUSE = 0.25
+_HELD = DeliveryState.QUARANTINED
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Fate:
 
     @property
     def final(self) -> bool:
-        """Whether nothing will change any more."""
-        ended = {one.delivery.id for one in self.deliveries if one.state.final}
+        """Whether nothing will change any more by itself."""
+        ended = {one.delivery.id for one in self.deliveries if one.state.final or one.state is _HELD}
         return bool(self.events) and all(
             event.state.final and ended.issuperset(event.deliveries) for event in self.events
         )
@@ -41,6 +42,10 @@ class Fate:
             return ["no event has arrived"]
         waiting = [f"event {event.id[:12]} is {_why(event)}" for event in self.events if not event.state.final]
         return waiting + [f"{name_of(one)} is {_why(one)}" for one in self.deliveries if not one.state.final]
+
+    def held(self) -> list[str]:
+        """One line for each delivery that waits for a person, who may let it go."""
+        return [f"{name_of(one)} is {_why(one)}" for one in self.deliveries if one.state is _HELD]
 
 
 def name_of(record: DeliveryRecord) -> str:

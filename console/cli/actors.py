@@ -133,6 +133,8 @@ class _Call:
     def _end(self, fate: Fate) -> None:
         self.out.show(receipt_table(fate.receipts, self.out.out.width) if fate.receipts else _nothing(fate))
         self.out.fact(receipts=[row_of(row) for row in fate.receipts])
+        for line in fate.held():
+            self.out.note(f"{plain(line, 1000).plain}; `runrelay quarantine release` lets it go")
 
 
 def _nothing(fate: Fate) -> str:

@@ -17,6 +17,7 @@ from console.demo.folder import demo_folder
 from console.demo.guests import GUESTS, Guest, chosen, compared, served
 from console.demo.looking import Found
 from console.demo.play import Scene, complaints, play
+from console.demo.shops import told
 from console.demo.stage import Stage, stage
 from console.failures import CommandFailed
 from console.receipts import receipt_table, row_of
@@ -138,15 +139,21 @@ class _Demo:
         elif not self.out.json:
             self._what_now(on)
         lying = {name: {"count": one.count, "where": one.where} for name, one in self.found.items()}
-        self.out.fact(receipts=[row_of(row) for row in receipts], **({"found": lying} if lying else {}))
+        days = {day.name: [row_of(row) for row in day.fate.receipts] for day in self.scene.days} if self.scene else {}
+        more = {"found": lying} if lying else {}
+        self.out.fact(receipts=[row_of(row) for row in receipts], days=days, **more)
 
     def _what_now(self, on: Stage) -> None:
         folder = _short(on.folder.path)
+        days = self.scene.days if self.scene else []
         files = {
             "modules.jsonl": "the items, one a line",
             "far-side.jsonl": "the same items, as the HTTP target took them",
             "records/": "the run's key-value records",
             "log.txt": "the run's log",
+            "prices/": "a price list on three days, without what has no price, in fields of our own",
+            "changes/": "of it only what was not as the day before",
+            "held/": "the run of a day that was not as expected",
             "runrelay.yaml": "the routes that did this",
         }
         ideas = {
@@ -156,7 +163,9 @@ class _Demo:
         }
         for one in self.found.values():
             self.out.show(_rows(one))
-        self.out.tell(f"Everything arrived. In {folder}/:")
+        self.out.tell("A price list on three days, by one route (where, fields, expect, only):")
+        self._pairs({day.name: told(on.folder, day) for day in days})
+        self.out.tell(f"\nEverything arrived. In {folder}/:")
         self._pairs(files)
         self.out.tell("\nThree things to try next:")
         self._pairs(ideas)

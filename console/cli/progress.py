@@ -48,7 +48,7 @@ def _picture(scene: Scene) -> Group:
     run = Text.assemble(("run ", "dim"), plain(scene.run_id), " ", status, " ", plain(scene.message))
     items = Text(f"{scene.items:,} items in the dataset")
     table = Table.grid(padding=(0, 2))
-    for one in scene.fate.deliveries:
+    for one in _all(scene):
         table.add_row(Text(name_of(one)), Text(_state(one)), Text(f"{_delivered(one):,} delivered"))
     return Group(run, items, table)
 
@@ -58,9 +58,13 @@ def _lines(scene: Scene) -> list[str]:
     run = f"run {scene.run_id} {scene.status}{said}"
     deliveries = [
         f"{name_of(one)} {_state(one)}" + (f", {count} delivered" if (count := _delivered(one)) else "")
-        for one in scene.fate.deliveries
+        for one in _all(scene)
     ]
     return [run, *deliveries]
+
+
+def _all(scene: Scene) -> list[DeliveryRecord]:
+    return [one for fate in scene.fates for one in fate.deliveries]
 
 
 def _state(one: DeliveryRecord) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,9 @@ from config.contracts.event import EventState
 from config.contracts.run import Run
 from config.sources.apify.starting import RunOptions, start
 from config.sources.apify.webhooks import pointing_at
+from console.demo import shops
 from console.demo.folder import DemoFolder
+from console.demo.shops import Day
 from console.demo.stage import Stage
 from console.following import PAUSE, Fate, fate_of, name_of
 from console.receipts import balanced
@@ -30,6 +32,7 @@ class Scene:
 
     Attributes:
         items: rows the platform counts in the dataset.
+        days: the small runs beside it.
     """
 
     run_id: str
@@ -37,11 +40,20 @@ class Scene:
     message: str = ""
     items: int = 0
     fate: Fate = field(default_factory=Fate)
+    days: Sequence[Day] = ()
+
+    @property
+    def final(self) -> bool:
+        return all(fate.final for fate in self.fates)
+
+    @property
+    def fates(self) -> list[Fate]:
+        return [self.fate, *(day.fate for day in self.days)]
 
     def stuck(self) -> str:
         """What it waits for."""
         run = f"run {self.run_id} is {self.status}"
-        return "; ".join([run, *self.fate.open()])
+        return "; ".join([run, *(line for fate in self.fates for line in fate.open())])
 
 
 Watch = Callable[[Scene], None]
@@ -49,9 +61,10 @@ Watch = Callable[[Scene], None]
 
 async def play(stage: Stage, max_modules: int, watch: Watch) -> Scene:
     """Run the Actor and wait until everything it left is delivered, or dead. `watch` sees every scene."""
-    scene = await _start(stage, max_modules)
+    days = await shops.open_shops(stage)
+    scene = replace(await _start(stage, max_modules), days=days)
     watch(scene)
-    while not scene.fate.final:
+    while not scene.final:
         await asyncio.sleep(PAUSE)
         scene = await _next(stage, scene)
         watch(scene)
@@ -70,7 +83,8 @@ async def _next(stage: Stage, scene: Scene) -> Scene:
     with suppress(Transient):  # the next look will tell
         run = await stage.source.run(stage.api, scene.run_id)
         scene = replace(scene, status=run.status, message=_message(run), items=await _count(stage, run))
-    return replace(scene, fate=await fate_of(stage.ledger, stage.source.name, scene.run_id))
+    fate = await fate_of(stage.ledger, stage.source.name, scene.run_id)
+    return replace(scene, fate=fate, days=await shops.looked(stage, scene.days))
 
 
 async def _count(stage: Stage, run: Run) -> int:
@@ -89,6 +103,7 @@ def complaints(stage: Stage, scene: Scene) -> list[str]:
         *_of_rows(scene.fate.receipts),
         *(f"{ROUTE}/{target} has no receipt" for target in WANTED if target not in rows),
         *_of_counts(stage.folder, stage.far.items, rows),
+        *shops.complaints(stage.folder, scene.days),
     ]
 
 

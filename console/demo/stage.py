@@ -15,6 +15,7 @@ from config.routes import load
 from config.sources.apify import ApifySource
 from console.demo.far_side import FarSide, far_side
 from console.demo.folder import DemoFolder
+from console.demo.price_list import write_actors
 from console.embedded import embedded_valkey
 from console.opening import open_ledger
 from console.processes import Crew
@@ -60,6 +61,7 @@ async def stage(folder: DemoFolder, ready: Ready, guests: dict[str, str] | None 
     logs.add_secret(*told.values())
     async with AsyncExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="runrelay-demo-")))
+        write_actors(room / "actors")
         far = await stack.enter_async_context(far_side(folder.far_side, told["FAR_SIDE_SECRET"]))
         redis_url = stack.enter_context(embedded_valkey(room / "queue"))
         ready("queue", redis_url)
@@ -97,7 +99,7 @@ def _environment(told: dict[str, str], far: FarSide, redis_url: str, room: Path)
 async def _started(crew: Crew, env: dict[str, str], folder: DemoFolder, room: Path, ready: Ready) -> dict[str, str]:
     """The addresses of the parts. Changes `env`: the platform's address is only known once it is up."""
     commands = {
-        "emulator": ["emulator", "--data", str(room / "platform")],
+        "emulator": ["emulator", "--data", str(room / "platform"), "--actors", str(room / "actors")],
         "worker": ["worker", "--config", folder.routes.name],
         "receiver": ["receiver", "--config", folder.routes.name],
     }

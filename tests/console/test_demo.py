@@ -77,7 +77,7 @@ def test_everything_arrives_and_every_count_agrees(demo: tuple[Path, Ended]) -> 
     assert ended.code == 0, ended.err
     *events, last = ended.objects
     rows = {row["target"]: row for row in last.pop("receipts")}
-    assert last == {}
+    assert last.keys() == {"days"}
     assert [event["part"] for event in events if event["event"] == "ready"] == [
         "queue",
         "emulator",
@@ -101,6 +101,29 @@ def test_each_module_of_this_python_arrives_once(demo: tuple[Path, Ended], name:
     folder, _ = demo
     items = [json.loads(line) for line in (folder / "out" / name).read_text().splitlines()]
     assert sorted(item["name"] for item in items) == sorted(sys.stdlib_module_names)
+
+
+def test_a_price_list_is_filtered_mapped_checked_and_compared(demo: tuple[Path, Ended]) -> None:
+    folder, ended = demo
+    days = ended.objects[-1]["days"]
+    assert {day: [(row["target"], row["delivered"], row["added"]) for row in rows] for day, rows in days.items()} == {
+        "monday": [("expect", 3, 0), ("list", 3, 0), ("changes", 3, 0)],
+        "tuesday": [("expect", 3, 0), ("list", 3, 0), ("changes", 3, 1)],
+        "wednesday": [("expect", 1, 0), ("held", 1, 0)],
+    }
+    assert [json.loads(line) for line in (folder / "out/prices/local-shop-monday.jsonl").read_text().splitlines()] == [
+        {"sku": "tea", "title": "Green tea", "eur": 4.9},
+        {"sku": "cup", "title": "Cup", "eur": 7.5},
+        {"sku": "pot", "title": "Pot", "eur": 19},
+    ]
+    assert [
+        json.loads(line) for line in (folder / "out/changes/local-shop-tuesday.jsonl").read_text().splitlines()
+    ] == [
+        {"sku": "cup", "title": "Cup", "eur": 6.9, "_change": "changed"},
+        {"sku": "jug", "title": "Jug", "eur": 12.0, "_change": "new"},
+        {"sku": "pot", "_change": "removed"},
+    ]
+    assert not (folder / "out/prices/local-shop-wednesday.jsonl").exists()
 
 
 def test_records_and_log_arrive_as_files(demo: tuple[Path, Ended]) -> None:
@@ -128,7 +151,7 @@ def test_its_routes_file_passes_check_and_names_its_secrets_only(demo: tuple[Pat
     out = demo[0] / "out"
     names = dict.fromkeys(("APIFY_TOKEN", "HOOK_SECRET"), "x" * 20)
     more = {**names, "FAR_SIDE_URL": "http://127.0.0.1:9/", "FAR_SIDE_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="}
-    assert ran(["check"], out, more).out == "runrelay.yaml: 1 source, 2 sinks, 1 route: ok\n"
+    assert ran(["check"], out, more).out == "runrelay.yaml: 1 source, 2 sinks, 2 routes: ok\n"
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +183,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ende
 def test_a_planted_loss_fails_the_demo(planted: dict[str, Ended], fault: str, said: str) -> None:
     ended = planted[fault]
     *_, failed, receipts = ended.objects
-    assert (ended.code, failed["kind"], list(receipts)) == (1, "demo_failed", ["receipts"])
+    assert (ended.code, failed["kind"], list(receipts)) == (1, "demo_failed", ["receipts", "days"])
     assert said in failed["message"]
 
 
