@@ -11,15 +11,17 @@ from pydantic_core import ErrorDetails
 
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
-from config.document import Document, KeyPath, descend, holds, written
+from config.document import Document, KeyPath, descend, holds
 from config.environment import Environment, fill
-from config.nearest import guess, nearest
+from config.nearest import belongs, guess, nearest
 from config.units import NotAnAmount, octets, seconds
 
 M = TypeVar("M", bound=BaseModel)
 
 _KINDS = {
     "string_type": "text",
+    "url_type": "text",
+    "path_type": "text",
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "a mapping",
@@ -33,6 +35,9 @@ _KINDS = {
     "bool_parsing": "true or false",
 }
 _SHORTEST_SECRET = 6
+_WRITTEN_OUT = (
+    "this secret is written out, so it would be stored in Redis with each route: put it in the environment as ${NAME}"
+)
 _REFERENCE = re.compile(r"(?<!\$)\$\{[^{}]*\}")
 _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@:]*:(?P<password>[^/?#]+)@", re.IGNORECASE)
 
@@ -52,15 +57,15 @@ class Checker:
     def say(self, message: str, path: KeyPath, *, key: bool = False) -> None:
         """Add a mistake, unless its place cannot be told: something around it was found wrong as such."""
         if not any(path[:end] in self.broken for end in range(len(path) + 1)):
-            self.problems.append(self._problem(self._unfilled(message, path), path, key))
+            self.problems.append(self.document.problem(self._unfilled(message, path), path, key=key))
 
     def warn(self, message: str, path: KeyPath) -> None:
-        self.warnings.append(self._problem(message, path, key=False))
+        self.warnings.append(self.document.problem(message, path))
 
     def finish(self) -> None:
         """Raises ConfigInvalid with every mistake, in file order."""
         if self.problems:
-            raise ConfigInvalid(sorted(self.problems, key=lambda problem: (problem.line, problem.column)))
+            raise ConfigInvalid(sorted(self.problems, key=self.document.rank))
 
     def value(self, path: KeyPath) -> Any:
         """The filled value there; None if there is none."""
@@ -89,8 +94,8 @@ class Checker:
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=False)
             unknown = {error["loc"] for error in errors if error["type"] == "extra_forbidden"}
-            for where, error in self._innermost(path, errors):
-                self._tell(model, where, error, siblings, unknown)
+            for where, said in self._innermost(path, errors).items():
+                self._tell(model, where, said, siblings, unknown)
             return None
         self._note_secrets(instance)
         return instance
@@ -103,26 +108,30 @@ class Checker:
         whole = {self._held((*path, *below)) for below, _ in _secrets_in(instance)} - self.filled.used.keys()
         return [at for at, text in _texts(self.document.at(path), path) if at in whole or _tells_password(text)]
 
+    def warn_of_secrets(self, options: BaseModel, path: KeyPath) -> None:
+        """Sinks and targets are part of the document that each delivery is planned with; sources are not."""
+        for at in self.written_out(options, path):
+            self.warn(_WRITTEN_OUT, at)
+
     def _held(self, path: KeyPath) -> KeyPath:
         """The longest part of `path` that the file has: a validator may have made several values of one."""
         return next(path[:end] for end in range(len(path), -1, -1) if self.document.at(path[:end]) is not None)
-
-    def _problem(self, message: str, path: KeyPath, key: bool) -> Problem:
-        return Problem(message, self.document.file, *self.document.place(path, key=key), written(path))
 
     def _tell_unfilled(self) -> None:
         told = set()
         for path, failures in self.filled.failed.items():
             for failure in failures:
                 if failure.what not in told:
-                    self.problems.append(self._problem(str(failure), path, key=False))
+                    self.problems.append(self.document.problem(str(failure), path))
                 told.add(failure.what)
 
-    def _innermost(self, base: KeyPath, errors: Iterable[ErrorDetails]) -> list[tuple[KeyPath, ErrorDetails]]:
-        """Each error with its path, without those around another: they say why other members of a union fail."""
-        placed = [(self._resolved(base, error), error) for error in errors]
-        paths = [path for path, _ in placed]
-        return [(at, error) for at, error in placed if not any(at == path[: len(at)] != path for path in paths)]
+    def _innermost(self, base: KeyPath, errors: Iterable[ErrorDetails]) -> dict[KeyPath, list[ErrorDetails]]:
+        """The errors by path, without those around another: they say why other members of a union fail."""
+        placed: dict[KeyPath, list[ErrorDetails]] = {}
+        for error in errors:
+            placed.setdefault(self._resolved(base, error), []).append(error)
+        around = {path[:end] for path in placed for end in range(len(path))}
+        return {path: said for path, said in placed.items() if path not in around}
 
     def _resolved(self, base: KeyPath, error: ErrorDetails) -> KeyPath:
         """The path of an error: steps of its location that the file does not have are names of union members."""
@@ -136,40 +145,44 @@ class Checker:
         self,
         model: type[BaseModel],
         path: KeyPath,
-        error: ErrorDetails,
+        errors: list[ErrorDetails],
         siblings: Collection[str],
         unknown: Collection[KeyPath],
     ) -> None:
-        loc = error["loc"]
+        """Say what is wrong at `path`; of several errors each is of one member of a union."""
+        error, loc = errors[0], errors[0]["loc"]
         if error["type"] == "extra_forbidden":
             known = {*_keys(model, loc[:-1]), *(siblings if len(loc) == 1 else ())}
             self.say(_unknown_key(str(loc[-1]), known), path, key=True)
         elif error["type"] != "missing":
-            self.say(self._wrong_value(error, path) + _example(model, loc), path)
-            if _KINDS.get(error["type"]) in {"a list", "a mapping"}:
+            self.say(self._wrong_value(errors, path) + _example(model, loc), path)
+            if any(_KINDS.get(each["type"]) in {"a list", "a mapping"} for each in errors):
                 self.broken.add(path)
         elif not nearest(str(loc[-1]), (str(other[-1]) for other in unknown if other[:-1] == loc[:-1])):
-            message = f"`{loc[-1]}` is required{self._meant(model, loc, path[:-1], siblings)}"
+            if meant := self._meant(model, loc, path[:-1], siblings):
+                message, path = f"there is no key `{meant}` here: did you mean `{loc[-1]}`?", (*path[:-1], meant)
+            else:
+                message = f"`{loc[-1]}` is required"
             self.say(message + _example(model, loc), path, key=True)
 
-    def _meant(self, model: type[BaseModel], loc: KeyPath, path: KeyPath, siblings: Collection[str]) -> str:
+    def _meant(self, model: type[BaseModel], loc: KeyPath, path: KeyPath, siblings: Collection[str]) -> str | None:
         """A guess at which key beside it was meant to be the one that is missing."""
         beside = self.document.at(path)
         known = {*_keys(model, loc[:-1]), *siblings}
-        near = nearest(str(loc[-1]), set(beside) - known) if isinstance(beside, dict) else None
-        return f": is it what `{near}` was meant to be?" if near else ""
+        return nearest(str(loc[-1]), set(beside) - known) if isinstance(beside, dict) else None
 
-    def _wrong_value(self, error: ErrorDetails, path: KeyPath) -> str:
+    def _wrong_value(self, errors: list[ErrorDetails], path: KeyPath) -> str:
         as_written = self.document.at(path)
-        cause = error.get("ctx", {}).get("error")
-        if isinstance(cause, NotAnAmount):
-            return f"`{as_written}` is {cause}"
-        if error["type"] == "literal_error":
-            return _not_one_of(as_written, error)
-        if kind := _KINDS.get(error["type"]):
-            return f"must be {kind}, not {_kind(as_written)}"
-        if error["type"] == "too_short":
+        error = next((each for each in errors if not _wanted(each)), None)
+        if error is None:
+            return _not_one_of(as_written, errors)
+        context = error.get("ctx", {})
+        if isinstance(context.get("error"), NotAnAmount):
+            return f"{_shown(as_written)} is {context['error']}"
+        if error["type"] in {"too_short", "string_too_short"} and context["min_length"] == 1:
             return "must not be empty"
+        if error["type"] == "string_too_long":
+            return f"must have at most {context['max_length']} characters"
         return _said(error["msg"], as_written)
 
     def _unfilled(self, message: str, path: KeyPath) -> str:
@@ -195,7 +208,8 @@ def _put_back(message: str, value: str, reference: str) -> str:
 
 
 def _unknown_key(key: str, known: Collection[str]) -> str:
-    return f"there is no key `{key}` here: {guess(key, known)}known are {', '.join(sorted(known)) or 'none'}"
+    hint = belongs(key) or guess(key, known)
+    return f"there is no key `{key}` here: {hint}known are {', '.join(sorted(known)) or 'none'}"
 
 
 def _said(message: str, as_written: Any) -> str:
@@ -214,18 +228,39 @@ def _unit(as_written: Any) -> str:
 
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
-        return f"`{str(value).lower()}` (in quotes it would be text)"
+        return f"`{str(value).lower()}`"
     if isinstance(value, int | float):
-        return f"the number {value} (in quotes it would be text)"
+        return f"the number {value}"
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "text"
 
 
-def _not_one_of(as_written: Any, error: ErrorDetails) -> str:
-    expected = str(error.get("ctx", {}).get("expected", "")).replace("'", "`")
-    words = expected.replace("`", "").replace(" or ", ", ").split(", ")
+def _shown(value: Any) -> str:
+    return _kind(value) if isinstance(value, dict | list) else f"`{value}`"
+
+
+def _words(error: ErrorDetails) -> list[str]:
+    """The values that are allowed, if they are few."""
+    expected = str(error.get("ctx", {}).get("expected", "")) if error["type"] == "literal_error" else ""
+    return expected.replace("'", "").replace(" or ", ", ").split(", ") if expected else []
+
+
+def _wanted(error: ErrorDetails) -> list[str]:
+    """What could stand there, for an error that says nothing else."""
+    kind = _KINDS.get(error["type"])
+    return [kind] if kind else [word if word.isdigit() else f"`{word}`" for word in _words(error)]
+
+
+def _not_one_of(as_written: Any, errors: list[ErrorDetails]) -> str:
+    """The value is none of what the members of a union, or one type alone, could be."""
+    wanted = list(dict.fromkeys(one for error in errors for one in _wanted(error)))
+    words = [word for error in errors for word in _words(error)]
+    must = " or ".join(filter(None, (", ".join(wanted[:-1]), wanted[-1])))
+    if not words:
+        quoted = " (in quotes it would be text)" if "text" in wanted and isinstance(as_written, int | float) else ""
+        return f"must be {must}, not {_kind(as_written)}{quoted}"
     if as_written in words:
-        return f"must be {expected}, not text: leave the quotes out"
-    return f"must be {expected}, not `{as_written}`; {guess(str(as_written), words)}".rstrip("; ")
+        return f"must be {must}, not text: leave the quotes out"
+    return f"must be {must}, not {_shown(as_written)}; {guess(str(as_written), words)}".rstrip("; ")
 
 
 def _keys(model: type[BaseModel], loc: KeyPath) -> list[str]:

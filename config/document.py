@@ -31,6 +31,14 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a part of a document comes from: its file, and what its path is there."""
+
+    file: str
+    path: KeyPath
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What a file says, before `${…}` is filled in.
 
@@ -41,6 +49,8 @@ class Document:
         keys: where each key starts.
         problems: what is wrong with it as YAML.
         broken: paths whose value could not be told; more complaints about them would only confuse.
+        origins: the parts that come from other files.
+        files: the names of all of them in order, if there are several.
     """
 
     file: str
@@ -49,6 +59,24 @@ class Document:
     keys: dict[KeyPath, Place] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     broken: frozenset[KeyPath] = frozenset()
+    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    def problem(self, message: str, path: KeyPath, *, key: bool = False) -> Problem:
+        """One with the value at `path`, or with its key."""
+        origin = self.origin(path)
+        return Problem(message, origin.file, *self.place(path, key=key), written(origin.path))
+
+    def origin(self, path: KeyPath) -> Origin:
+        for end in range(len(path) + 1):
+            if origin := self.origins.get(path[:end]):
+                return Origin(origin.file, (*origin.path, *path[end:]))
+        return Origin(self.file, path)
+
+    def rank(self, problem: Problem) -> tuple[int, int, int]:
+        """Problems that are sorted by this stand as they do in the files."""
+        file = self.files.index(problem.file) if problem.file in self.files else 0
+        return file, problem.line, problem.column
 
     def place(self, path: KeyPath, *, key: bool = False) -> Place:
         """Where `path` stands, or the nearest thing around it that the file has; (0, 0) without a file."""
@@ -156,9 +184,9 @@ class _Reading:
             value = self.whole()
         except yaml.MarkedYAMLError as exc:
             line, column, message = traps.explain(exc, self.lines)
-            if not any((problem.line, problem.column) == (line, column) for problem in self.problems):
-                self.problems.append(Problem(message, self.file, line, column))
-            raise ConfigInvalid(self.problems) from None
+            told = [problem for problem in self.problems if (problem.line, problem.column) == (line, column)]
+            before = [problem for problem in self.problems if problem.line != line or problem.column < column]
+            raise ConfigInvalid([*before, *(told or [Problem(message, self.file, line, column)])]) from None
         return Document(self.file, value, self.places, self.keys, tuple(self.problems), frozenset(self.broken))
 
     def whole(self) -> Any:

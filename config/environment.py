@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.document import KeyPath
-from config.footprint import Footprint, footprint
+from config.footprint import Looked, Seen, footprint
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -39,12 +39,12 @@ class Environment:
     Attributes:
         variables: name → value.
         folder: where `${file:NAME}` looks for a relative NAME.
-        looked_at: every file that was asked for, with its footprint right before.
+        looked_at: every file and pattern that was asked for, with what was seen right before.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path = Path()
-    looked_at: dict[Path, Footprint] = field(default_factory=dict, repr=False, compare=False)
+    looked_at: dict[Looked, Seen] = field(default_factory=dict, repr=False, compare=False)
     _texts: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -54,7 +54,7 @@ class Environment:
         Raises ConfigInvalid if that file is there and cannot be read.
         """
         file = path.parent / ".env"
-        looked_at = {file: footprint(file)}
+        looked_at: dict[Looked, Seen] = {file: footprint(file)}
         return cls({**_beside(file), **(os.environ if environ is None else environ)}, path.parent, looked_at)
 
     def value(self, reference: str) -> str:

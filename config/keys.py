@@ -45,11 +45,12 @@ class Keys:
     | `<ns>:box:<box>:in`, `…:out` | zset | ids of messages that wait, and of those sent as one, by ms of arrival |
     | `<ns>:box:<box>:text` | hash | id → text of the first of them |
     | `<ns>:said:<id>` | string | how a message ended: `sent`, `refused` among others, or `unknown`; 8 days |
+    | `<ns>:quarantined` | zset | ids of deliveries that wait for a person's word, by ms of birth |
     | `<ns>:usual:<route>|<actor>` | list | how many items the last 20 runs had that were as expected; 400 days |
     | `<ns>:turns:<route>/<target>` | zset | ids of deliveries that go one by one, by when their run finished |
     | `<ns>:last:<route>/<target>` | hash | what a target that is told of changes was last delivered |
     | `<ns>:next:<id>` | hash | the same as it will be once a delivery is through |
-    | `<ns>:fresh` | hash | route → ms of its last delivery, for those that say how fresh they are |
+    | `<ns>:fresh` | hash | of routes that must deliver in time, ms: when they did, see `workers.ledger.freshness` |
     | `<ns>:bad:<id>` | hash | `<stream>:<row>` → why an item of a delivery was rejected, and its beginning; 90 days |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
@@ -71,6 +72,10 @@ class Keys:
     @property
     def dead(self) -> str:
         return f"{self.namespace}:dead"
+
+    @property
+    def quarantined(self) -> str:
+        return f"{self.namespace}:quarantined"
 
     @property
     def queue(self) -> str:

@@ -6,7 +6,7 @@ from config.checking import Checker
 from config.contracts.delivery import Send
 from config.document import KeyPath
 from config.language.expression import Expression
-from config.route import Only, Transform
+from config.route import Expect, Only, Read, Transform
 
 #: By what is sent, the name of one of it.
 _ONE_OF: Mapping[Send, str] = {"items": "item", "requests": "item", "records": "record"}
@@ -21,8 +21,8 @@ def transform_fits(check: Checker, send: Send, transform: Transform, path: KeyPa
     """Say what cannot be done with what is sent."""
     if send in {"records", "run"} and transform.fields is None:
         for key in _reshaping(transform):
-            what = "the run" if send == "run" else "records"
-            check.say(f"`{key}` needs items, and {what} are none before `fields` has made rows of them", (*path, key))
+            row = "fields: {id: run.id}" if send == "run" else "fields: {key: record.key}"
+            check.say(f"`{key}` changes items: with `send: {send}` say what they are made of, `{row}`", (*path, key))
     if send == "log":
         for key in (*(["where"] if transform.where else []), *_reshaping(transform)):
             check.say(f"`{key}` has no meaning with `send: log`", (*path, key))
@@ -37,12 +37,26 @@ def roots_fit(check: Checker, expression: Expression, strangers: set[str], where
         check.say(f"`{name}` has no meaning {where}", path)
 
 
-def only_fits(check: Checker, send: Send, only: Only | None, steps: tuple[Transform, ...], path: KeyPath) -> None:
-    """Items can be compared if every one of them has its key."""
+def expect_fits(check: Checker, read: Read, expect: Expect | None, path: KeyPath) -> None:
+    """What there must be of items, and in them, needs a route that reads some."""
+    if expect is None or "items" in read.streams:
+        return
+    counts = (expect.min_items, expect.max_items, expect.drop_from_usual)
+    said = {"items": any(count is not None for count in counts), "filled": expect.filled, "schema": expect.schema}
+    for key in (key for key, value in said.items() if value):
+        check.say("this route reads no items: of others only `cost` can be looked at", (*path, key))
+
+
+def only_fits(
+    check: Checker, send: Send, read: Read, only: Only | None, steps: tuple[Transform, ...], path: KeyPath
+) -> None:
+    """Items can be compared with those of the run before if they come from one list, and each has its key."""
     if only is None:
         return
     if send not in {"items", "requests"}:
         check.say(f"`only` compares items: it has no meaning with `send: {send}`", path)
+    if send == "items" and (len(read.dataset) > 1 or "*" in read.dataset):
+        check.say("`only` compares the items of one dataset: name just one under `dataset` of `read`", path)
     known = next((step.names for step in reversed(steps) if step.names is not None), None)
     for name in only.key:
         if known is not None and name not in known:

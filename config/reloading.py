@@ -1,6 +1,8 @@
-"""A routes file that changes is read anew while the process runs. One with a mistake in it changes nothing.
+"""A routes file that changes is read anew while the process runs. One with a mistake in it, or with a test that fails,
+changes nothing.
 
-Looked at are the file, the `.env` beside it and what `${file:NAME}` names. The process's own variables never change.
+Looked at are the file, what it includes, the `.env` beside it and what `${file:NAME}` names. The process's own
+variables never change.
 """
 
 import asyncio
@@ -8,7 +10,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
 
 import structlog
 from prometheus_client import Gauge
@@ -17,29 +18,39 @@ from config import logs
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.environment import Environment
-from config.footprint import Footprint, footprint
+from config.footprint import Looked, Seen, seen
 from config.routes import RouteTable, load
 
 log = structlog.get_logger("runrelay.config")
 
 #: Seconds between two looks at the files. What changed is read once it has stayed as it is for one look.
 PAUSE = 2.0
+#: Seconds that the tests of a file may take.
+PATIENCE = 60.0
 #: Most problems of one file that are logged.
 MOST_TOLD = 20
 
 RELOADED = Gauge("runrelay_config_reload_success", "Whether runrelay.yaml as it is now is the one at work.")
 
 Swap = Callable[[RouteTable], None]
+Prove = Callable[[RouteTable], None]
+
+
+def _unproven(table: RouteTable) -> None:
+    """For those whose work no test is about."""
 
 
 class Watch:
-    """Looks after the files one table was made of."""
+    """Looks after the files one table was made of.
 
-    def __init__(self, table: RouteTable) -> None:
+    prove: runs the tests of a table. It may take its time: it is called in a thread. Raises ConfigInvalid.
+    """
+
+    def __init__(self, table: RouteTable, prove: Prove = _unproven) -> None:
         #: why the files as they are now cannot be used, for people; empty if they can
         self.problem = ""
-        self._file, self._environment = table.file, table.environment
-        self._seen: dict[Path, Footprint] = {}
+        self._file, self._environment, self._prove = table.file, table.environment, prove
+        self._seen: dict[Looked, Seen] = {}
         self._asked = asyncio.Event()
         RELOADED.set(1)
 
@@ -66,18 +77,19 @@ class Watch:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), PAUSE)
 
-    def _known(self) -> dict[Path, Footprint]:
+    def _known(self) -> dict[Looked, Seen]:
         """The files as they were when read: in the last try, or since then for what is under way."""
         return {**self._environment.looked_at, **self._seen}
 
-    def _footprints(self) -> dict[Path, Footprint]:
-        return {path: footprint(path) for path in self._known()}
+    def _footprints(self) -> dict[Looked, Seen]:
+        return {what: seen(what) for what in self._known()}
 
     async def _reload(self, swap: Swap) -> None:
         self._seen = self._footprints()
         try:
             table = await asyncio.to_thread(self._read)
             logs.add_secret(*table.secrets)
+            await self._proven(table)
             swap(table)
         except ConfigInvalid as exc:
             self.problem = str(exc.problems[0])
@@ -94,6 +106,13 @@ class Watch:
                 log.warning("config.warned", problem=str(warning))
             return
         RELOADED.set(0)
+
+    async def _proven(self, table: RouteTable) -> None:
+        """Raises ConfigInvalid if a test fails, or does not end: somebody's own code may do anything."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._prove, table), PATIENCE)
+        except TimeoutError:
+            raise ConfigInvalid([Problem(f"the tests take longer than {PATIENCE:g} s", str(self._file))]) from None
 
     def _read(self) -> RouteTable:
         """Raises ConfigInvalid."""

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from config.assembly import Assembly
+from config.cases import Case, cases
 from config.checking import Checker
 from config.contracts.problem import Problem
 from config.contracts.source import Source
 from config.document import Document, KeyPath, read
 from config.environment import Environment
 from config.footprint import footprint
+from config.include import whole
+from config.language.expression import Expression
 from config.route import UNMATCHED, Alerts, Route, SinkSpec, When
 from config.shapes import FileShape
 
@@ -36,6 +39,7 @@ class RouteTable:
         unmatched: takes the runs that no route wants; None if the file has no such block.
         alerts: who is told when something needs a person; None if the file has no such block.
         history_seconds: how long delivered work is remembered.
+        cases: the file's own tests. Whoever goes by the file runs them first.
         warnings: what is allowed but probably not meant.
         secrets: values that must never be shown: those of secret options, whole and as filled in.
         environment: what `${…}` was filled from.
@@ -48,6 +52,7 @@ class RouteTable:
     unmatched: Route | None
     alerts: Alerts | None
     history_seconds: float
+    cases: tuple[Case, ...]
     warnings: tuple[Problem, ...]
     secrets: frozenset[str] = field(repr=False)
     environment: Environment = field(repr=False)
@@ -69,13 +74,14 @@ def load(path: Path, environ: Mapping[str, str] | Environment | None = None) -> 
     """
     environment = environ if isinstance(environ, Environment) else Environment.beside(path, environ)
     environment.looked_at[path] = footprint(path)
-    document = read(path)
+    document = whole(read(path), path, environment)
     check = Checker(document, environment)
     check.model(FileShape, (), check.value(()))
     assembly = Assembly(check)
     sources, sinks = assembly.sources(), assembly.sinks()
     routes, unmatched = assembly.routes(), assembly.unmatched((UNMATCHED,))
     alerts = assembly.alerts(("alerts",))
+    tests = cases(check, sources, routes, unmatched)
     check.finish()
     _warn(check, routes, unmatched, alerts, sinks)
     return RouteTable(
@@ -86,6 +92,7 @@ def load(path: Path, environ: Mapping[str, str] | Environment | None = None) -> 
         unmatched=unmatched,
         alerts=alerts,
         history_seconds=assembly.defaults.history.keep,
+        cases=tests,
         warnings=tuple(check.warnings),
         secrets=frozenset(check.secrets),
         environment=environment,
@@ -138,14 +145,14 @@ def _warn(
     alerts: Alerts | None,
     sinks: Mapping[str, SinkSpec],
 ) -> None:
-    final: dict[When, str] = {}
+    final: dict[tuple[When, Expression | None], str] = {}
     for index, route in enumerate(routes):
-        taker = final.get(route.when) or final.get(When())
-        if taker:
+        as_wide = ((when, where) for when in (route.when, When()) for where in (route.where, None))
+        if taker := next((final[wants] for wants in as_wide if wants in final), None):
             message = f"no run ever gets here: `{taker}` above is final and takes every run this route wants"
             check.warn(message, ("routes", index))
         if route.final:
-            final.setdefault(route.when, route.name)
+            final.setdefault((route.when, route.where), route.name)
     used = {target.sink for route in (*routes, *((unmatched,) if unmatched else ())) for target in route.targets}
     used |= {target.sink for target in alerts.to} if alerts else set()
     for name in sinks:

@@ -11,7 +11,10 @@ import yaml
 #: a quoted text, whole: nothing inside it can be a trap
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'""")
 _BLOCK_VALUE = re.compile(r"^\s*(?:- +)*(?:[\w.-]+: +)?")
+#: a text that begins without a quote and goes on with a bracket: an expression, with a list or arguments in it
+_BRACKETED = re.compile(r"(?<=: ) *(?P<text>[^\s,\[\]{}#&*!|>@%`$\"'][^,\[\]{}#]*[\[(])")
 _SIGNS = re.compile(r"(?:(?<=: )|(?<=- )|(?<=, )|(?<=[\[,{])) *(?P<sign>\{\{|\$\{|[*!&@`%|>]|Q+ *[^\sQ,\]}:#])")
+_CONDITION = re.compile(r"(?P<key>.*\bwhere: *)\{\{ *(?P<text>.*?) *\}\}(?P<rest>.*)")
 _WHY = {
     "{{": "a text that begins with `{{` needs quotes",
     "${": "inside {…} and […] a text with `${` needs quotes",
@@ -25,7 +28,8 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
     last = mark.line if mark else 0
     first = error.context_mark.line if error.context_mark else last
     for number in range(min(last, len(lines) - 1), min(first, last) - 1, -1):
-        found = _indented_with_tab(lines[number]) or _unquoted(lines[number]) or _second_colon(lines[number], error)
+        line = lines[number]
+        found = _indented_with_tab(line) or _bracketed(line) or _unquoted(line) or _second_colon(line, error)
         if found:
             column, message = found
             return number + 1, column + 1, message
@@ -56,6 +60,19 @@ def _indented_with_tab(line: str) -> tuple[int, str] | None:
     return indent.index("\t"), f"YAML is indented with spaces, never with a tab. Write: `{corrected}`"
 
 
+def _bracketed(line: str) -> tuple[int, str] | None:
+    masked = _masked(line)
+    for match in _BRACKETED.finditer(masked):
+        start = match.start("text")
+        end = _end(masked, start, "[{(", ")]}")
+        text = masked[start:end]
+        closed = all(text.count(opened) == text.count(closer) for opened, closer in ("[]", "()", "{}"))
+        if closed and re.search(r"[\[{]", masked[:start]) and re.search(r"[\[,{]", text):
+            why = "inside {…} and […] a text with any of `,[]{}` needs quotes"
+            return start, f"{why}. Write: `{_with_quotes(line, start, end)}`"
+    return None
+
+
 def _unquoted(line: str) -> tuple[int, str] | None:
     match = _SIGNS.search(_masked(line))
     return (match.start("sign"), _quoted(line, match)) if match else None
@@ -63,6 +80,9 @@ def _unquoted(line: str) -> tuple[int, str] | None:
 
 def _quoted(line: str, match: re.Match[str]) -> str:
     start, sign = match.start("sign"), match["sign"]
+    if sign == "{{" and (bare := _CONDITION.match(line)):
+        corrected = f"{bare['key']}{bare['text']}{bare['rest']}".strip()
+        return f"a condition is written without {{{{ }}}}. Write: `{corrected}`"
     end = _end(_masked(line), start)
     why = _WHY.get(sign) or _WHY.get(sign[0]) or f"a text that begins with `{sign}` needs quotes"
     return f"{why}. Write: `{_with_quotes(line, start, end)}`"
@@ -79,7 +99,7 @@ def _second_colon(line: str, error: yaml.MarkedYAMLError) -> tuple[int, str] | N
     return start, f"a text with a colon in it needs quotes. Write: `{_with_quotes(line, start, len(masked))}`"
 
 
-def _end(masked: str, start: int) -> int:
+def _end(masked: str, start: int, opening: str = "[{", closing: str = "]}") -> int:
     """Where the text that starts at `start` ends: before the comma or bracket that closes it, or at the line's end."""
     flow = bool(re.search(r"[\[{]", masked[:start]))
     depth = 0
@@ -87,7 +107,7 @@ def _end(masked: str, start: int) -> int:
         char = masked[index]
         if flow and depth == 0 and char in ",]}":
             return start + len(masked[start:index].rstrip())
-        depth += (char in "[{") - (char in "]}")
+        depth += (char in opening) - (char in closing)
     return len(masked.rstrip())
 
 

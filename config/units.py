@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 # So many digits always fit a float, and say more than anybody means.
 _AMOUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?([A-Za-z%]+)", re.ASCII)
@@ -86,10 +86,22 @@ def _amount(written: object, units: Mapping[str, float]) -> float | None:
     return float(match[1]) * units[match[2]]
 
 
+def _written(pattern: str) -> WithJsonSchema:
+    """How an amount looks in a file."""
+    return WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^({pattern})$"}, {"const": 0}]})
+
+
+_NUMBER = "[0-9]{1,12}([.][0-9]{1,12})? ?"
+_TIME = f"0|{_NUMBER}({'|'.join(_SECONDS)})"
+
 #: seconds
-Duration = Annotated[float, BeforeValidator(seconds)]
+Duration = Annotated[float, BeforeValidator(seconds), _written(_TIME)]
 #: bytes
-Size = Annotated[int, BeforeValidator(octets)]
-Rate = Annotated[PerTime, BeforeValidator(per_time)]
+Size = Annotated[int, BeforeValidator(octets), _written(f"0|{_NUMBER}({'|'.join(_BYTES)})")]
+Rate = Annotated[
+    PerTime,
+    BeforeValidator(per_time),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,12}/[0-9.]*(ms|s|m|h|d)$"}),
+]
 #: 0.0 to 1.0
-Share = Annotated[float, BeforeValidator(share)]
+Share = Annotated[float, BeforeValidator(share), _written(f"0|{_NUMBER}%")]

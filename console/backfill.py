@@ -5,20 +5,21 @@ plans it later looks at the run anew. So a dry run and the real thing agree, and
 same deliveries.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from config.contracts.delivery import Delivery
+from config.contracts.delivery import Delivery, DeliveryState
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, EventState, digest
 from config.contracts.old_runs import BACKFILL, Places, backfilled, via
 from config.contracts.run import Run
 from config.contracts.source import Api, Listing
 from config.queue import Accepted, RunQueue
+from config.route import GATE
 from config.routes import RouteTable
 from console.selection import Selection
 from workers.care import reconciler
@@ -128,20 +129,21 @@ class Backfill:
 
     async def _looked(self, run: Run) -> Past:
         events, deliveries = await self._ledger.of_run(run.source, run.id)
-        meant, every = (self._led(run, deliveries, effects=effects) for effects in (self._effects, True))
+        meant, every = (self._led(run, effects=effects) for effects in (self._effects, True))
         left_out = tuple(one for one in every if one.id not in {other.id for other in meant})
         run = msgspec.structs.replace(run, fields={})
         if not meant:
             return Past(run, Fate.LEFT_OUT if left_out else Fate.NO_ROUTE, left_out=left_out)
         known = {one.delivery.id for one in deliveries}
-        missing = tuple(one for one in meant if one.id not in known)
+        shut = {one.delivery.route for one in deliveries if _shut(one, run)}
+        missing = tuple(one for one in meant if one.id not in known and one.route not in shut)
         event = self._event(run, missing)
         if not missing or any(one.id == event.id or _leads_there(one) for one in events):
             return Past(run, Fate.KNOWN, left_out=left_out)
         return Past(run, Fate.WANTED, missing, left_out, event)
 
-    def _led(self, run: Run, known: Sequence[DeliveryRecord], *, effects: bool) -> tuple[Delivery, ...]:
-        """What the planner will make of it."""
+    def _led(self, run: Run, *, effects: bool) -> tuple[Delivery, ...]:
+        """What the planner will make of it, if the run is as its routes expect."""
         event = EventRecord(
             id="",
             state=EventState.ACCEPTED,
@@ -153,7 +155,7 @@ class Backfill:
             body=self._body,
         )
         scope = scope_of(self._table.sources[run.source], run, b"", event.via)
-        return plan_of(event, run, self._table, scope).deliveries
+        return plan_of(event, run, self._table, scope).to_targets
 
     def _event(self, run: Run, deliveries: Iterable[Delivery]) -> Event:
         """One for each finish of a run and what is missing of it: a route that is new makes it another one."""
@@ -200,6 +202,11 @@ class Backfill:
 def _exact(patterns: tuple[str, ...]) -> str:
     """The one name that is meant; empty for a pattern or none."""
     return patterns[0] if len(patterns) == 1 and "*" not in patterns[0] else ""
+
+
+def _shut(one: DeliveryRecord, run: Run) -> bool:
+    """Whether it is a gate of this finish that lets nobody through: it is under way, a dead letter, or given up."""
+    return one.delivery.target == GATE and one.delivery.life == run.life and one.state is not DeliveryState.DELIVERED
 
 
 def _leads_there(event: EventRecord) -> bool:

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from config.contracts.source import Api, Patience, Source
 from config.durability import findings
+from config.freshness import Freshness
 from config.settings import Settings
 from config.sources.apify import ApifySource, lasting
 from config.sources.apify.answers import SMALL, data
@@ -25,6 +26,8 @@ from console.registering import adoption
 from console.starting import base_of, door_of
 from workers.fetch.api import HttpApi, open_session
 from workers.ledger.expiring import expiring
+from workers.ledger.freshness import stale
+from workers.ledger.quarantine import held
 from workers.ledger.standing import look
 
 #: Seconds two clocks may differ; `Date` headers have whole seconds, and answers take their time.
@@ -105,6 +108,36 @@ async def holds(settings: Settings) -> list[Finding]:
         found = (await look(ledger.redis, ledger.keys)).paused
     bad = [Finding("holds", hold_words(one), cure(one)) for one in found]
     return bad or [Finding("holds", "nothing is held, refuses us or fails again and again")]
+
+
+async def quarantine(settings: Settings) -> list[Finding]:
+    """What waits for a person's word."""
+    name = "quarantine"
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        found = await held(ledger.redis, ledger.keys, MOST_DELIVERIES)
+    bad = [
+        Finding(
+            name,
+            f"{one.route}: {one.count:,} of {one.source} {'is' if one.count == 1 else 'are'} held ({one.reason})",
+            f"`runrelay quarantine show {one.example[:12]}` says why; then release or discard",
+        )
+        for one in found
+    ]
+    return bad or [Finding(name, "nothing is in quarantine")]
+
+
+async def freshness(settings: Settings, routes: Mapping[str, Freshness]) -> list[Finding]:
+    """Routes that have not delivered for longer than they may."""
+    if not routes:
+        return []
+    name = "freshness"
+    async with open_ledger(settings.redis_url, settings.namespace) as ledger:
+        found = await stale(ledger.redis, ledger.keys, routes, await ledger.now())
+    bad = [Finding(name, f"{one.route} should have delivered: {one.wanted} is wanted", _LATE) for one in found]
+    return bad or [Finding(name, "every route that says how often it must deliver does")]
+
+
+_LATE = "`runrelay runs` lists what came and `status` what waits; if no run came, look at its schedule"
 
 
 async def redis_clock(settings: Settings) -> list[Finding]:

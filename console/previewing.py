@@ -69,8 +69,8 @@ class Prospect:
 
 
 async def prospect(source: Source, api: Api, table: RouteTable, run: Run) -> Prospect:
-    """Plans the run as a worker would that heard of it by nobody's webhook. Raises CommandFailed for a run that is none
-    of ours, and the verdicts of the platform."""
+    """The plan that a worker would make of a run that nobody announced. Raises CommandFailed for a run that is none of
+    ours, and the verdicts of the platform."""
     names = Names()
     accounts = source.accounts or (await names.account(source, api),)
     if run.account not in accounts:
@@ -82,8 +82,7 @@ async def prospect(source: Source, api: Api, table: RouteTable, run: Run) -> Pro
     )
     scope = scope_of(source, run, b"", "")
     plan = plan_of(event, run, table, scope)
-    gated = (one for each in plan.deliveries for one in plan.gated.get(each.id, (each,)))
-    return Prospect(run, plan.state is EventState.PLANNED, tuple(gated), scope)
+    return Prospect(run, plan.state is EventState.PLANNED, plan.to_targets, scope)
 
 
 def narrowed(found: Prospect, table: RouteTable, route: str, target: str) -> Prospect:
@@ -100,9 +99,7 @@ async def previews(found: Prospect, source: Source, api: Api, table: RouteTable,
     routes, first = {one.name: one for one in _routes(table)}, FirstRows(source, api, found.run, items)
     for delivery in found.deliveries:
         route = routes[delivery.route]
-        target = next((one for one in route.to if one.name == delivery.target), None)
-        if target is None:  # told of a run that is held, if it is
-            continue
+        target = next(one for one in route.to if one.name == delivery.target)
         for stream in delivery.streams:
             yield await _preview(found, delivery, stream, route, target, table.sinks[target.sink], first)
 

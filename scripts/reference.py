@@ -1,7 +1,9 @@
 """Writes the reference pages that come from the models: `python scripts/reference.py`. A test compares them."""
 
+import inspect
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from typer.main import get_command
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from config.settings import Settings  # noqa: E402  # found through the line above
+from config.language.conditions import CONDITIONS  # noqa: E402  # found through the line above
+from config.language.filters import FILTERS  # noqa: E402  # the same
+from config.settings import Settings  # noqa: E402  # the same
 from console.cli.main import app  # noqa: E402  # the same
 from console.sink_pages import Option, Page, pages  # noqa: E402  # the same
 
@@ -164,7 +168,41 @@ def _option_default(one: Option) -> str:
     return "required" if one.default is None else f"`{_plain(one.default)}`" if one.default else ""
 
 
+LANGUAGE = ROOT / "docs/reference/language.md"
+_EXAMPLE = re.compile(r"`([^`]+)` → `([^`]+)`")
+
+
+def language() -> str:
+    """docs/reference/language.md, whose tables of filters and tests come from their docstrings."""
+    page = LANGUAGE.read_text()
+    for name, functions in (("filters", FILTERS), ("tests", CONDITIONS)):
+        before, _, rest = page.partition(f"<!-- {name} -->\n")
+        page = f"{before}<!-- {name} -->\n{_functions(functions)}<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    return page
+
+
+def _functions(functions: Mapping[str, Callable[..., Any]]) -> str:
+    rows = "".join(_function(name, found) for name, found in sorted(functions.items()))
+    return f"| | | examples |\n|---|---|---|\n{rows}"
+
+
+def _function(name: str, found: Callable[..., Any]) -> str:
+    _, *arguments = inspect.signature(found).parameters.values()
+    called = f"{name}({', '.join(map(_taken, arguments))})" if arguments else name
+    text = inspect.getdoc(found) or ""
+    about = " ".join(_EXAMPLE.sub("", text).rstrip(" ;.\n").split())
+    shown = "<br>".join(f"`{source}` → `{result}`" for source, result in _EXAMPLE.findall(text))
+    return f"| `{called}` | {_plain(about)}. | {shown.replace('|', chr(92) + '|')} |\n"
+
+
+def _taken(argument: inspect.Parameter) -> str:
+    if argument.default is argument.empty:
+        return argument.name
+    return f"{argument.name}={'…' if argument.default in (None, ...) else repr(argument.default)}"
+
+
 if __name__ == "__main__":
+    LANGUAGE.write_text(language())
     ENVIRONMENT.write_text(environment())
     COMMANDS.write_text(command_line())
     SINKS.write_text(sinks())

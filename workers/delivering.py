@@ -19,13 +19,13 @@ from config.contracts.sink import writes_whole
 from config.contracts.source import Settle, Source
 from config.route import GATE, Retry, Route, Target
 from config.routes import RestoredRoute
-from workers.gating import Counting, counts_only, items_of, judged, target_of
+from workers.gating import Counting, counts_only, judged, target_of
 from workers.ledger.changes import Changes
 from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.lives import Range, ranges, under_way_before
 from workers.ledger.records import Lease, Signal, TakenDelivery
-from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt
+from workers.metrics import DELIVERIES, SLICE_SECONDS, count_clashes, count_receipt
 from workers.pipeline import Work, ship
 from workers.progress import Progress, Slice, SliceOver
 from workers.routing.scope import scope_of
@@ -146,9 +146,10 @@ class Turn:
         if delivery.target == GATE:
             await ship(replace(work, expect=route.expect, counts=counts_only(route)))
             return
-        changes, rows = await self._changes(target), await self._rows()
+        changes = await self._changes(target)
+        rows = {} if changes else await self._rows()
         spec = restored.sinks[target.sink]
-        if changes or writes_whole(spec.module, target.options):
+        if writes_whole(spec.module, target.options):
             rows = {}
         async with runtime.connections.use(spec, runtime.surroundings) as sink:
             await ship(replace(work, sink=sink, rows=rows, changes=changes))
@@ -161,16 +162,12 @@ class Turn:
             raise Transient(Reason.CONFIG_GONE, str(exc.problems[0])) from exc
 
     async def _changes(self, target: Target) -> Changes | None:
-        """What the target was last delivered, if that matters. Raises NotYet while an older run has its turn,
-        Superseded if a newer one had."""
+        """What the target was last delivered, if that matters. Raises NotYet while another run has its turn, Superseded
+        if a newer one had it."""
         if target.only is None:
             return None
-        ledger = self.runtime.ledger
-        if await ledger.first_in_turn(self.delivery) != self.delivery.id:
-            raise NotYet(Reason.IN_TURN, "an older run goes to this target first", wait=BEHIND)
-        changes = Changes(ledger.redis, ledger.keys, self.delivery, target.only)
-        if await changes.finished() > self.delivery.turn:
-            raise Superseded(Reason.SUPERSEDED, "the target has a newer run: older items would undo its changes")
+        changes = Changes(self.runtime.ledger, self.lease, self.delivery, target.only)
+        await changes.begin()
         return changes
 
     async def _rows(self) -> dict[str, Range]:
@@ -191,6 +188,7 @@ class Turn:
             await self.runtime.ledger.note_fresh(route.name)
         for row in at.receipts:
             count_receipt(row)
+        count_clashes(self.delivery, at.tally)
         return await self._end(
             DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
         )
@@ -201,12 +199,13 @@ class Turn:
         assert run, "a gate that has come to its end had it"
         assert route, "and this"
         usual = await ledger.usual(route.name, run.actor_id)
-        born, said = judged(route, run, at, self.record.leads_to, usual)
-        counted = None if said else (ledger.keys.usual(route.name, run.actor_id), items_of(at))
-        reason = Reason.NOT_AS_EXPECTED.value if said else ""
-        self.facts = {"reason": reason, "detail": said} if said else {}
-        await ledger.judge(self.lease, born, counted, self._heard(), **self._last(reason, said))
-        return DeliveryState.QUARANTINED.value if said else DeliveryState.DELIVERED.value
+        verdict = judged(route, run, at, self.record.leads_to, usual)
+        counted = None if verdict.held else (ledger.keys.usual(route.name, run.actor_id), verdict.items)
+        reason = Reason.NOT_AS_EXPECTED.value if verdict.held else ""
+        self.facts = {"reason": reason, "detail": verdict.held} if verdict.held else {}
+        said = {**self._last(reason, verdict.held), "facts": msgspec.json.encode(verdict.facts)}
+        await ledger.judge(self.lease, verdict.born, counted, self._heard(), **said)
+        return DeliveryState.QUARANTINED.value if verdict.held else DeliveryState.DELIVERED.value
 
     async def _end(self, state: DeliveryState, reason: str = "", detail: str = "") -> str:
         if reason:

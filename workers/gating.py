@@ -6,17 +6,17 @@ ends by creating the deliveries it leads to: waiting if the run is as expected, 
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
+from config.contracts.delivery import Checkpoint, DeliveryState
 from config.contracts.document import Document
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch, Shipment, Taken, Writer
 from config.route import GATE, BatchSize, Retry, Route, Target
-from workers.ledger.records import Born
+from workers.ledger.records import Born, LeadsTo
 from workers.routing.expect import objections
 
 #: What is said of a run in one line.
@@ -65,25 +65,36 @@ class _Writer:
         return Taken(rows=0, out=0, bytes=0)
 
 
-def judged(
-    route: Route, run: Run, at: Checkpoint, leads_to: Sequence[Delivery], usual: Sequence[int]
-) -> tuple[list[Born], str]:
-    """What a gate leads to, and what is not as expected; nothing if all is well.
+class Verdict(NamedTuple):
+    """What a gate says of a run.
 
-    usual: how many items the last runs had that were as expected.
+    Attributes:
+        born: the deliveries it leads to.
+        items: how many it has.
+        held: what is not as expected; empty if all is well.
+        facts: names that the templates of those deliveries know.
     """
+
+    born: list[Born]
+    items: int
+    held: str
+    facts: dict[str, Any]
+
+
+def judged(route: Route, run: Run, at: Checkpoint, leads_to: LeadsTo, usual: Sequence[int]) -> Verdict:
+    """usual: how many items the last runs had that were as expected."""
     assert route.expect is not None, "a gate has something to expect"
     tally = _summed(at)
-    said = "; ".join(objections(route.expect, run, tally, at.seen, usual))[:_MOST_SAID]
-    facts: dict[str, Any] = {"items_read": tally.get("items", 0)}
-    told = {target.name for target in route.expect.to}
-    wanted = [one for one in leads_to if one.target not in told]
-    if not said:
-        return [Born(one, DeliveryState.WAITING, facts=facts) for one in wanted], ""
-    facts |= {"held": said}
-    held = [Born(one, DeliveryState.QUARANTINED, Reason.NOT_AS_EXPECTED.value, said, facts) for one in wanted]
-    others = [one for one in leads_to if one.target in told]
-    return [*held, *(Born(one, DeliveryState.WAITING, facts=facts) for one in others)], said
+    items = tally.get("items", 0)
+    held = "; ".join(objections(route.expect, run, tally, at.seen, usual))[:_MOST_SAID]
+    facts: dict[str, Any] = {"items_read": items, "held": held or None}
+    if held:
+        kept = (DeliveryState.QUARANTINED, Reason.NOT_AS_EXPECTED.value, held, facts)
+        born = [Born(one, *kept) for one in leads_to.wanted]
+        born += [Born(one, DeliveryState.WAITING, facts=facts) for one in leads_to.told]
+    else:
+        born = [Born(one, DeliveryState.WAITING, facts=facts) for one in leads_to.wanted]
+    return Verdict(born, items, held, facts)
 
 
 def _summed(at: Checkpoint) -> dict[str, int]:
@@ -93,7 +104,3 @@ def _summed(at: Checkpoint) -> dict[str, int]:
         what = name.partition("|")[2]
         found[what] = found.get(what, 0) + number
     return found
-
-
-def items_of(at: Checkpoint) -> int:
-    return _summed(at).get("items", 0)

@@ -1,12 +1,14 @@
 """What a worker counts, in Prometheus' terms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from config.contracts.delivery import Receipt
+from config.contracts.delivery import Delivery, Receipt
 from workers.ledger.expiring import Expiring, by_route
+from workers.ledger.freshness import Stale
+from workers.ledger.quarantine import Held
 from workers.ledger.standing import Place, Standing
 
 PLANS = Counter("runrelay_plans_total", "Planning attempts by how they ended.", ["source", "outcome"])
@@ -18,6 +20,11 @@ AFTERS = Counter(
 )
 ITEMS = Counter(
     "runrelay_items_total", "Source rows of finished deliveries, by what became of them.", ["route", "target", "kind"]
+)
+CLASHES = Counter(
+    "runrelay_expression_clashes_total",
+    "Items of finished deliveries whose types did not fit an expression.",
+    ["route", "target"],
 )
 RECONCILE_FOUND = Counter(
     "runrelay_reconcile_found_total", "Finished runs that routes want and whose webhook never came.", ["source"]
@@ -40,6 +47,8 @@ FAILING = Gauge(
 LAST_DELIVERY = Gauge(
     "runrelay_last_delivery_timestamp_seconds", "When a delivery of the route last came to its end.", ["route"]
 )
+ROUTE_STALE = Gauge("runrelay_route_stale", "Whether a route with `freshness` should have delivered.", ["route"])
+QUARANTINED = Gauge("runrelay_quarantined", "Deliveries that wait for a person's word.", ["route"])
 SOURCE_DATA_EXPIRING = Gauge(
     "runrelay_source_data_expiring", "Deliveries, open or dead, whose data may be deleted within a day.", ["route"]
 )
@@ -56,6 +65,12 @@ OTHER = "other"
 def count_receipt(row: Receipt) -> None:
     for kind in ("read", "filtered", "rejected", "delivered"):
         ITEMS.labels(row.route, row.target, kind).inc(getattr(row, kind))
+
+
+def count_clashes(delivery: Delivery, tally: Mapping[str, int]) -> None:
+    """tally: see `Checkpoint`."""
+    if clashes := sum(number for name, number in tally.items() if name.endswith("|clash")):
+        CLASHES.labels(delivery.route, delivery.target).inc(clashes)
 
 
 def show(standing: Standing, places: AbstractSet[Place]) -> None:
@@ -81,6 +96,24 @@ def show_expiring(found: Iterable[Expiring], places: AbstractSet[Place]) -> None
     SOURCE_DATA_EXPIRING.clear()
     for route, number in by_route(found, {place.route for place in places}, OTHER).items():
         SOURCE_DATA_EXPIRING.labels(route).set(number)
+
+
+def show_held(found: Iterable[Held], places: AbstractSet[Place]) -> None:
+    numbers = {place.route: 0 for place in places}
+    for one in found:
+        name = one.route if one.route in numbers else OTHER
+        numbers[name] = numbers.get(name, 0) + one.count
+    QUARANTINED.clear()
+    for route, number in numbers.items():
+        QUARANTINED.labels(route).set(number)
+
+
+def show_stale(found: Iterable[Stale], routes: Iterable[str]) -> None:
+    """`routes`: those that say how fresh they must be."""
+    late = {one.route for one in found}
+    ROUTE_STALE.clear()
+    for route in routes:
+        ROUTE_STALE.labels(route).set(route in late)
 
 
 def _show_ages(standing: Standing, places: AbstractSet[Place]) -> None:

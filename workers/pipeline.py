@@ -25,13 +25,17 @@ from workers.fetch.requests import RequestReader
 from workers.ledger.changes import Changes
 from workers.ledger.lives import Range
 from workers.progress import Progress
-from workers.refining import Refining, warnings_of
+from workers.refining import Part, Refining, warnings_of
 from workers.rejecting import Reject, judge, with_items
 from workers.routing.shaping import Shaper, chosen
 
 _LOST = Permanent(
     Reason.TARGET_UNAVAILABLE, "what was written before was gone again and again; do all workers see the same folder?"
 )
+
+
+#: How a run ends that has come to its own end.
+_WELL = "SUCCEEDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ async def _ship_stream(work: Work, stream: str) -> None:
             await _restart(work, _LOST)
         expected = await _write(work, stream, scope, writer)
         try:
-            progress.close(expected, warnings_of(stream, progress.at.tally))
+            progress.close(expected, (*warnings_of(stream, progress.at.tally), *_untold(work)))
         except Permanent as mismatch:
             if stream not in {"records", "requests"}:
                 raise
@@ -97,13 +101,13 @@ async def _ship_stream(work: Work, stream: str) -> None:
         with work.publishing():
             published = await writer.publish()
         judge(work.target.bad_items, published.rejected, progress.receipt.rejected, progress.receipt.read)
+        if work.changes and published.rejected:
+            await _unsay(work, work.changes, published)
         await progress.end(published)
 
 
 async def _restart(work: Work, why: WorkError) -> None:
-    if work.changes:
-        await work.changes.forget()
-    await work.progress.restart(why)
+    await work.progress.restart(why, work.changes.anew() if work.changes else None)
 
 
 async def _write(work: Work, stream: str, scope: Mapping[str, Any], writer: Writer) -> int:
@@ -138,11 +142,11 @@ async def _write_items(work: Work, alias: str, refining: Refining, writer: Write
     ) as reader:
         async for batch in reader.batches(at.offset, at.batch, at.end):
             await _write_batch(work, batch, refining, writer)
-    if refining.changes:
-        await _write_gone(work, refining.changes, writer)
     expected = (progress.at.expected or 0) - progress.receipt.from_offset
     if expected < 0:
         raise Permanent(Reason.SOURCE_MUTATED, "the dataset has fewer rows than were delivered before")
+    if refining.changes:
+        await _write_gone(work, refining.changes, writer)
     return expected
 
 
@@ -174,7 +178,7 @@ async def _write_batch(work: Work, batch: Batch, refining: Refining, writer: Wri
             (*part.rejects, *with_items(taken.rejected, kept)),
             read=upto - done,
             filtered=upto - done - offered - len(part.rejected),
-            tally=part.tally,
+            tally=_tally(work, part),
             seen=part.seen,
             parts=await refining.changes.parts(part.notes) if refining.changes else None,
         )
@@ -183,13 +187,50 @@ async def _write_batch(work: Work, batch: Batch, refining: Refining, writer: Wri
 
 async def _write_gone(work: Work, changes: Changes, writer: Writer) -> None:
     """What the run does not have any more, and what else the target has."""
-    progress = work.progress
-    end = progress.at.end or 0
-    async for batch in changes.gone(end, progress.at.offset - end):
-        taken = await _whole(writer, replace(batch, index=progress.at.batch))
-        await progress.advance(taken, read=0, added=batch.count)
-    async for parts in changes.rest():
+    progress, kept = work.progress, not changes.tells_of_gone or bool(_untold(work))
+    if not kept:
+        async for gone in changes.gone(_end(progress), progress.receipt.added, work.target.batch.items):
+            batch = replace(gone.batch, index=progress.at.batch)
+            taken = await _whole(writer, batch)
+            parts = await changes.parts(gone.notes[one.offset] for one in taken.rejected)
+            rejects = with_items(taken.rejected, batch)
+            await _advance(work, taken, rejects, read=0, added=batch.count, after=progress.at.after, parts=parts)
+    async for parts in changes.rest(keep=kept):
         await progress.note(parts)
+
+
+def _end(progress: Progress) -> int:
+    """One past the last row of the run, once it is read."""
+    return progress.at.offset - progress.receipt.added
+
+
+def _untold(work: Work) -> Sequence[str]:
+    """Why nothing is said of keys that the run does not have, if somebody wants to hear it."""
+    if work.changes is None or not work.changes.tells_of_gone:
+        return ()
+    if work.run.status != _WELL:
+        return (f"the run ended {work.run.status}: what it lacks may be there, and is not told as removed",)
+    if unread := work.progress.at.tally.get(_unread(work)):
+        return (f"{unread} items could not be compared: what the run lacks is not told as removed",)
+    return ()
+
+
+def _tally(work: Work, part: Part) -> Mapping[str, int]:
+    """What was counted of some rows, and how many of them nobody could compare."""
+    if not (work.changes and part.rejected):
+        return part.tally
+    return {**part.tally, _unread(work): len(part.rejected)}
+
+
+def _unread(work: Work) -> str:
+    return f"{work.progress.receipt.stream}|unread"
+
+
+async def _unsay(work: Work, changes: Changes, published: Taken) -> None:
+    """The target turned down what it had taken before."""
+    parts = await changes.unsaid({one.offset for one in published.rejected}, _end(work.progress))
+    if parts:
+        await work.progress.note(parts)
 
 
 async def _advance(work: Work, taken: Taken, rejects: Sequence[Reject], *, read: int, **told: Any) -> None:
@@ -201,10 +242,13 @@ async def _advance(work: Work, taken: Taken, rejects: Sequence[Reject], *, read:
 async def _write_requests(work: Work, refining: Refining, writer: Writer) -> int:
     """A page is known by its end alone, so it is offered whole."""
     reader = RequestReader(work.source, work.api, work.run, work.target.batch, work.budget)
-    at = work.progress.at
+    progress, at = work.progress, work.progress.at
     async for batch, after in reader.batches(at.after, at.offset, at.batch):
         await _write_whole(work, batch, after, refining, writer, read=batch.count)
-    return await reader.count()
+    expected = await reader.count()
+    if refining.changes and expected <= progress.receipt.read:
+        await _write_gone(work, refining.changes, writer)
+    return expected
 
 
 async def _write_whole(
@@ -220,7 +264,7 @@ async def _write_whole(
         read=read,
         filtered=read - refined.batch.count - len(part.rejected),
         after=after,
-        tally=part.tally,
+        tally=_tally(work, part),
         parts=await refining.changes.parts(part.notes) if refining.changes else None,
     )
 

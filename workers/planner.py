@@ -1,13 +1,13 @@
 """Planning: what an announcement leads to. The run is fetched with our own token; only that answer is believed."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
 
 from config.contracts.after import After, after_id
-from config.contracts.delivery import Delivery, DeliveryState, delivery_id
+from config.contracts.delivery import Delivery, delivery_id
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient
 from config.contracts.event import EventState
 from config.contracts.old_runs import places_of, without_effects
@@ -19,7 +19,7 @@ from config.meaning import as_rows
 from config.route import GATE, Route, Target
 from config.routes import RouteTable
 from workers.ledger.ledger import Ledger
-from workers.ledger.records import DeliveryRecord, EventRecord
+from workers.ledger.records import EventRecord, LeadsTo
 from workers.names import Names, mentioned, uses_event
 from workers.routing.match import holds, matching
 from workers.routing.scope import scope_of
@@ -40,7 +40,7 @@ class Plan:
         reason: why it leads nowhere; empty if it does.
         keep_body: whether something may use what the webhook said, also in a replay.
         documents: sha → the route as it was, for every `Delivery.cfg`.
-        gated: id of a delivery that only looks at the run → the deliveries it leads to.
+        gated: id of a delivery that only looks at the run → what it leads to.
         after: what is deleted once everything is delivered; None: nothing.
     """
 
@@ -48,10 +48,15 @@ class Plan:
     run: Run
     deliveries: tuple[Delivery, ...]
     documents: dict[str, bytes]
-    gated: dict[str, tuple[Delivery, ...]] = field(default_factory=dict)
+    gated: dict[str, LeadsTo] = field(default_factory=dict)
     after: After | None = None
     reason: str = ""
     keep_body: bool = False
+
+    @property
+    def to_targets(self) -> tuple[Delivery, ...]:
+        """What it leads to if the run is as its routes expect."""
+        return tuple(one for each in self.deliveries for one in self.gated.get(each.id, LeadsTo((each,))).wanted)
 
 
 async def make_plan(
@@ -66,17 +71,7 @@ async def make_plan(
         age = (await ledger.now() - event.at) / 1000
         raise NotYet(Reason.NOT_TERMINAL, f"the run is {run.status}", wait=min(max(SOONEST, age / 4), LATEST))
     run = await names.named(source, api, run, mentioned(table))
-    _, before = await ledger.of_run(event.source, run.id)
-    return plan_of(event, run, table, scope_of(source, run, event.body, event.via), passed(run, before))
-
-
-def passed(run: Run, before: Iterable[DeliveryRecord]) -> frozenset[str]:
-    """The routes that have found this finish of a run to be as they expect.
-
-    before: all deliveries of the run so far.
-    """
-    same = (one for one in before if one.delivery.target == GATE and one.delivery.life == run.life)
-    return frozenset(one.delivery.route for one in same if one.state is DeliveryState.DELIVERED and not one.reason)
+    return plan_of(event, run, table, scope_of(source, run, event.body, event.via))
 
 
 async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -> Run:
@@ -94,12 +89,10 @@ async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -
         raise Transient(Reason.RUN_NOT_FOUND, exc.detail) from exc
 
 
-def plan_of(
-    event: EventRecord, run: Run, table: RouteTable, scope: Mapping[str, Any], judged: Set[str] = frozenset()
-) -> Plan:
+def plan_of(event: EventRecord, run: Run, table: RouteTable, scope: Mapping[str, Any]) -> Plan:
     """What a run leads to that has ended and whose names are known.
 
-    scope: the names that expressions may use. judged: routes that need not look whether the run is as expected.
+    scope: the names that expressions may use.
     """
     wanted = list(matching(table.routes, run, scope))
     state, reason = (EventState.PLANNED, "") if wanted else (EventState.UNMATCHED, Reason.NO_ROUTE.value)
@@ -110,16 +103,16 @@ def plan_of(
     if wanted and not meant:
         reason = Reason.LEFT_OUT.value
     documents = {route.name: table.document(route) for route, _ in meant}
-    begin, gated = list[Delivery](), dict[str, tuple[Delivery, ...]]()
+    begin, gated = list[Delivery](), dict[str, LeadsTo]()
     for route, targets in meant:
         make = partial(delivery_of, event.id, run, route, cfg=sha_of(documents[route.name]))
-        if route.expect is None or route.name in judged:
+        if route.expect is None:
             begin += map(make, targets)
             continue
         gate = gate_of(event.id, run, route, sha_of(documents[route.name]))
-        told = (one for one in route.expect.to if _wants(one, run) and means(route, one))
+        told = [one for one in route.expect.to if _wants(one, run) and means(route, one)]
         begin.append(gate)
-        gated[gate.id] = tuple(map(make, (*targets, *told)))
+        gated[gate.id] = LeadsTo(tuple(map(make, targets)), tuple(map(make, told)))
     return Plan(
         state=state,
         run=run,

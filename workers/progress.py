@@ -83,15 +83,18 @@ class Progress:
         if end is not None:
             self._move(end=end, expected=end)
 
-    async def restart(self, why: WorkError) -> None:
-        """Begin the stream again, from its first row. Raises `why` when that has been of no use RESTARTS times."""
+    async def restart(self, why: WorkError, parts: Mapping[str, bytes] | None = None) -> None:
+        """Begin the stream again, from its first row. Raises `why` when that has been of no use RESTARTS times.
+
+        parts: see `Ledger.checkpoint`.
+        """
         if self.at.restarts >= RESTARTS:
             raise why
         stream, offset = self.receipt.stream, self.receipt.from_offset
         tally = {name: number for name, number in self.at.tally.items() if not name.startswith(f"{stream}|")}
         self._move(receipts=self.at.receipts[:-1], batch=0, after=None, position=None, tally=tally)
         self.begin(stream, offset)
-        await self._save(restarts=self.at.restarts + 1)
+        await self._save((), parts, restarts=self.at.restarts + 1)
 
     async def settled(self, end: int, expected: int) -> None:
         """The platform's counts have settled: from now on the end is fixed."""
@@ -121,6 +124,7 @@ class Progress:
         self._tell(taken.rejected)
         if tally:
             self._move(tally=dict(Counter(self.at.tally) + Counter(tally)))
+            self._tell_clashes(tally)
         if seen:
             self._move(seen={**seen, **self.at.seen})
         await self._save(
@@ -180,6 +184,12 @@ class Progress:
             items = {one.offset: one.why for one in rejected[:TOLD]}
             stream, count = self.receipt.stream, len(rejected)
             log.warning("delivery.rejected", delivery_id=self.delivery.id, stream=stream, count=count, items=items)
+
+    def _tell_clashes(self, tally: Mapping[str, int]) -> None:
+        stream = self.receipt.stream
+        if count := tally.get(f"{stream}|clash"):
+            items = tally.get(f"{stream}|seen", 0)
+            log.warning("delivery.clashed", delivery_id=self.delivery.id, stream=stream, count=count, items=items)
 
     def _count(self, taken: Taken, *, read: int = 0, filtered: int = 0, added: int = 0) -> None:
         row = self.receipt

@@ -11,6 +11,7 @@ from config.contracts.sink import Batch, Rejected
 from config.route import Expect
 from workers.ledger.changes import Changes, Notes
 from workers.rejecting import Reject, with_items
+from workers.routing.changes import Note
 from workers.routing.clean import clean
 from workers.routing.expect import NOTHING, count
 from workers.routing.shaping import Shaper
@@ -23,7 +24,7 @@ class Part(NamedTuple):
     rejects: Sequence[Reject]
     tally: Mapping[str, int]
     seen: Mapping[str, str]
-    notes: Notes
+    notes: Sequence[Note]
 
 
 class Refined(NamedTuple):
@@ -31,7 +32,7 @@ class Refined(NamedTuple):
 
     Attributes:
         end: one past the last row of the batch it was made of.
-        rejected, rejects: items whose types did not fit, for a `strict` route or target.
+        rejected, rejects: items whose types did not fit, for a `strict` route or target, and those without a key.
         tally, seen: what was counted on the way: see `Checkpoint`.
         notes: what is remembered of each row once the target has it.
     """
@@ -45,15 +46,16 @@ class Refined(NamedTuple):
     notes: Notes = MappingProxyType({})
 
     def part(self, begin: int, end: int, refused: Sequence[Rejected]) -> Part:
-        """What belongs to the rows from `begin` to before `end`, of which the target refused some: of those nothing is
-        remembered. What was counted belongs to the last part."""
+        """What belongs to the rows from `begin` to before `end`, of which the target refused some. What was counted
+        belongs to the last part."""
         bad, last = {one.offset for one in refused}, end == self.end
+        notes = ((row, note) for row, note in self.notes.items() if begin <= row < end)
         return Part(
             [one for one in self.rejected if begin <= one.offset < end],
             [one for one in self.rejects if begin <= one.row < end],
             self.tally if last else {},
             self.seen if last else {},
-            {row: note for row, note in self.notes.items() if begin <= row < end and row not in bad},
+            [note.refused() if row in bad else note for row, note in notes],
         )
 
 
@@ -85,7 +87,12 @@ class Refining:
         if self.changes is None:
             return refined
         sifted = await self.changes.sift(refined.batch)
-        return refined._replace(batch=sifted.batch, notes=sifted.notes)
+        return refined._replace(
+            batch=sifted.batch,
+            rejected=(*refined.rejected, *sifted.rejected),
+            rejects=(*refined.rejects, *with_items(sifted.rejected, refined.batch)),
+            notes=sifted.notes,
+        )
 
     def counted(self, items: int) -> dict[str, int]:
         """The tally of items that nobody needs to look at."""

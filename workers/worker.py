@@ -37,6 +37,7 @@ from workers.health import health_server
 from workers.ledger.ledger import Ledger
 from workers.names import Names
 from workers.planning import plan_event
+from workers.rehearsal import prove
 from workers.runtime import Runtime
 
 log = structlog.get_logger("runrelay.worker")
@@ -55,8 +56,10 @@ RESTART = 1.0
 async def work(
     settings: Settings, table: RouteTable, *, host: str, port: int, ready: Callable[[str], None] | None = None
 ) -> None:
-    """Work until SIGTERM or SIGINT; SIGHUP reads the file anew. `ready` is called with the URL of the health server."""
-    watch = Watch(table)
+    """Work until SIGTERM or SIGINT; SIGHUP reads the file anew. `ready` is called with the URL of the health server.
+
+    Raises ConfigInvalid if a test of the file fails."""
+    watch = Watch(table, prove)
     work_on = asyncio.create_task(run_worker(settings, table, host=host, port=port, ready=ready, watch=watch))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,8 +86,11 @@ async def run_worker(
     """Work until cancelled; then running slices reach a checkpoint before this returns.
 
     watch: of the table, for who wants to ask it.
+
+    Raises ConfigInvalid if a test of the file fails.
     """
-    watch = watch or Watch(table)
+    await asyncio.to_thread(prove, table)
+    watch = watch or Watch(table, prove)
     async with _runtime(settings, table) as (runtime, pool, ask), health_server(host, port) as url:
         if ready:
             ready(url)

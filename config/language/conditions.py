@@ -11,7 +11,7 @@ from config.language.operators import Misfit, kind, within
 
 
 def defined(value: Any) -> bool:
-    """Whether it is there, and not null. `item.price is defined` → `true` where the item has a price."""
+    """Whether it is there, and not null. `0 is defined` → `true`; `none is defined` → `false`."""
     return value is not None
 
 

@@ -8,7 +8,11 @@ from config.language.operators import Misfit
 #: characters of a text in which a number is looked for
 _MOST = 200
 #: what most texts are: nothing that could be read in two ways
-_USUAL = re.compile(r"[^\d.,'’\s−–-]*\s?(\d+)(?:[.,](\d\d?))?\s?[^\d.,'’\s−–-]*")
+_USUAL = re.compile(
+    r"[^\d.,'’\s−–-]*\s?"
+    r"(?:(\d+)(?:[.,](\d\d?))?|(\d{1,3}(?:\.\d{3})+),(\d+)|(\d{1,3}(?:,\d{3})+)\.(\d+))"
+    r"\s?[^\d.,'’\s−–-]*"
+)
 #: as programs write numbers
 _PROGRAM = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 #: digits in groups; what stands between two groups is one mark
@@ -32,7 +36,10 @@ def figure(text: str, decimal: str | None = None) -> float | None:
         raise Misfit(f"`number` reads texts of {_MOST} characters at most")
     if decimal is None:
         if usual := _USUAL.fullmatch(text):
-            return _finite(f"{usual[1]}.{usual[2] or '0'}")
+            plain, cents, dotted, behind, grouped, after = usual.groups()
+            if plain:
+                return _finite(f"{plain}.{cents or '0'}")
+            return _finite(f"{dotted.replace('.', '')}.{behind}" if dotted else f"{grouped.replace(',', '')}.{after}")
         if _PROGRAM.fullmatch(text):
             return _finite(text)
     return _looked_for(text, decimal)

@@ -50,6 +50,21 @@ _SPOKEN = {
 }
 
 
+#: What others call filters and tests of ours.
+_METHODS = {
+    "len": "length",
+    "strip": "trim",
+    "str": "string",
+    "float": "number",
+    "Number": "number",
+    "toLowerCase": "lower",
+    "toUpperCase": "upper",
+    "startsWith": "startswith",
+    "endsWith": "endswith",
+}
+_NOTHING = frozenset({"null", "nil", "undef"})
+
+
 def checked(tree: nodes.Template, names: Collection[str], *, what: str) -> frozenset[str]:
     """The root names that are mentioned. Raises ValueError for anything that may not stand there.
 
@@ -57,7 +72,8 @@ def checked(tree: nodes.Template, names: Collection[str], *, what: str) -> froze
     """
     for node in _every(tree, what):
         if not isinstance(node, _VALUES + _TEXTS):
-            raise ValueError(f"{what}s have no {_spoken(node)}: use names, `if`, and filters ({_listed(FILTERS)})")
+            instead = _instead(node) or f"use names, `if`, and filters ({_listed(FILTERS)})"
+            raise ValueError(f"{what}s have no {_spoken(node)}: {instead}")
         if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
             raise ValueError(f"{what}s have no numbers that large")
         if isinstance(node, nodes.Pair) and not _is_text(node.key):
@@ -67,6 +83,18 @@ def checked(tree: nodes.Template, names: Collection[str], *, what: str) -> froze
     for asked in tree.find_all(nodes.Test):
         _fits("test", asked, CONDITIONS)
     return _roots(tree, names)
+
+
+def _instead(node: nodes.Node) -> str | None:
+    """The filter or test that does what is called."""
+    match node:
+        case nodes.Call(node=nodes.Getattr(attr=name) | nodes.Name(name=name)):
+            word = _METHODS.get(name, name)
+            if word in FILTERS:
+                return f"write it as a filter, `… | {word}`"
+            if word in CONDITIONS:
+                return f"write it as a test, `… is {word}('…')`"
+    return None
 
 
 def _every(tree: nodes.Template, what: str) -> Iterator[nodes.Node]:
@@ -121,6 +149,11 @@ def _unknown_root(tree: nodes.Template, word: str, names: Collection[str]) -> No
         near = get_close_matches(word, sorted(names), n=1, cutoff=0.6 if word in dotted else 0.85)
         meant = _hyphened(tree, word) or (near[0] if near else f"item.{word}")
         raise ValueError(f"unknown name `{word}`: did you mean `{meant}`?")
+    if "run" in names and not {"item", "record"} & set(names):
+        if word in {"item", "items", "record"}:
+            raise ValueError(f"`{word}` has no meaning here, where the whole run is looked at: move it below `read:`")
+        near = get_close_matches(word, sorted(names), n=1)
+        raise ValueError(f"unknown name `{word}`: did you mean `{near[0] if near else f'run.{word}'}`?")
     known("name", word, names)
 
 
@@ -139,7 +172,7 @@ def known(what: str, word: str, words: Iterable[str]) -> None:
     there = sorted(words)
     if word in there:
         return
-    near = get_close_matches(word, there, n=1)
+    near = ["none"] if word in _NOTHING and "none" in there else get_close_matches(word, there, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"there are {_listed(there)}"
     raise ValueError(f"unknown {what} `{word}`: {hint}")
 

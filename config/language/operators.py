@@ -89,6 +89,8 @@ def held(values: Any) -> Any:
         match value:
             case str():
                 room -= len(value)
+            case msgspec.Raw():
+                room -= memoryview(value).nbytes
             case dict():
                 left.extend(value)
                 left.extend(value.values())

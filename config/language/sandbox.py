@@ -31,7 +31,7 @@ _ELSEWHERE = (
     (re.compile(r"unexpected char '&'"), "write `and`"),
     (re.compile(r"unexpected char '!'"), "write `not`"),
     (re.compile(r"got '\|'"), "write `or`"),
-    (re.compile(r"got '='"), "`==` compares"),
+    (re.compile(r"(got|unexpected) '='"), "`==` compares"),
     (re.compile(r"unexpected char '\?'"), "write `a if condition else b`"),
     (re.compile(r"unexpected char ('\"'|\"'\")"), "a quote is never closed"),
     (re.compile(r"unexpected char '#'"), "write `item['#name']`"),

@@ -1,6 +1,7 @@
 """`runrelay init`: a routes file to begin with."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from dotenv import dotenv_values
 from console.cli.options import Json, example
 from console.cli.output import Output
 from console.failures import CommandFailed
-from console.recipes import recipe, recipes, variables
+from console.recipes import Variable, recipe, recipes, steps, variables
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,27 +37,38 @@ def init(
         raise CommandFailed("file_exists", f"{config} is there already: --force replaces it, --config names another")
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(text, encoding="utf-8")
-    added = _complete(config.parent / ".env", variables(name))
-    out.fact(file=str(config), env=str(config.parent / ".env"), added=added)
-    out.tell(f"wrote {config}" + (f" and put {', '.join(added)} into {config.parent / '.env'}" if added else ""))
-    out.tell("its first lines say how to go on")
+    env = config.parent / ".env"
+    added = _complete(env, variables(name))
+    out.fact(file=str(config), env=str(env), added=[variable.name for variable in added], next=steps(name))
+    out.tell(f"wrote {config}" + (f", and into {env}:" if added else ""))
+    _lay_out(out, {f"  {variable.name}": variable.why for variable in added})
+    out.tell("next:")
+    for step in steps(name):
+        out.tell(f"  {step}")
 
 
 def _list(out: Output) -> None:
     for name, about in recipes().items():
         out.fact(recipe=name, about=about)
-        out.tell(f"{name:<10} {about}")
+    _lay_out(out, recipes())
     out.note("write one with: runrelay init NAME")
 
 
-def _complete(path: Path, wanted: dict[str, str]) -> list[str]:
-    """Add the lines whose variables are not there yet; only the owner can read a new file. Returns their names."""
+def _lay_out(out: Output, words: Mapping[str, str]) -> None:
+    """A line each, what they mean in one column."""
+    width = max(map(len, words), default=0)
+    for word, meaning in words.items():
+        out.tell(f"{word:<{width}}  {meaning}")
+
+
+def _complete(path: Path, wanted: Sequence[Variable]) -> list[Variable]:
+    """Add the variables that are not there yet, and return them; only the owner can read a new file."""
     known = dotenv_values(path, interpolate=False) if path.exists() else {}
-    missing = {name: lines for name, lines in wanted.items() if name not in known}
+    missing = [variable for variable in wanted if variable.name not in known]
     if not missing:
         return []
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     gap = "" if not before or before.endswith("\n") else "\n"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
-        file.write(gap + "".join(missing.values()))
-    return list(missing)
+        file.write(gap + "".join(variable.lines for variable in missing))
+    return missing

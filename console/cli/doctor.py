@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from config.contracts.errors import ConfigInvalid
+from config.freshness import Freshness
 from config.settings import Settings
 from config.sources.apify import ApifySource
 from console import examining
@@ -17,6 +18,7 @@ from console.examining import Finding
 from console.expiries import sources_of
 from console.opening import nearby, open_settings, open_table
 from console.signals import run
+from workers.ledger.freshness import wanted
 
 #: Seconds one examination may take.
 LIMIT = 10.0
@@ -28,8 +30,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(config: Config = None, json: Json = False) -> None:
-    """Examine the installation: Redis, clocks, token, data about to expire, spool folder, public address, secrets and
-    webhooks.
+    """Examine the installation: Redis, clocks, token, what is held or stale, data about to expire, spool folder, public
+    address, secrets and webhooks.
 
     Each thing is looked at by itself, for ten seconds at most, and nothing is changed. Says what is wrong and what to
     do about it. Exits with 1 if anything is.
@@ -63,12 +65,21 @@ def _examinations(settings: Settings) -> Iterator[Examination]:
     yield "redis_clock", examining.redis_clock(settings)
     yield "workers", examining.workers_alive(settings)
     yield "holds", examining.holds(settings)
+    yield "quarantine", examining.quarantine(settings)
+    yield "freshness", examining.freshness(settings, _fresh(settings))
     yield "source_data", examining.source_data(settings, sources_of(settings))
     yield "spool", examining.spool(settings)
     for source in _sources(settings):
         yield f"{source.name}.token", examining.token(source)
         yield f"{source.name}.address", examining.address(settings, source)
         yield f"{source.name}.webhooks", examining.webhooks(settings, source)
+
+
+def _fresh(settings: Settings) -> dict[str, Freshness]:
+    try:
+        return wanted(open_table(settings))
+    except ConfigInvalid:
+        return {}
 
 
 def _sources(settings: Settings) -> list[ApifySource]:

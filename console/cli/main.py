@@ -22,6 +22,7 @@ from console.cli import (
     demo,
     doctor,
     emulator,
+    explaining,
     holding,
     ledger,
     letters,
@@ -30,9 +31,11 @@ from console.cli import (
     preview,
     reconciling,
     replaying,
+    schema,
     serving,
     sinks,
     status,
+    testing,
     up,
     webhooks,
 )
@@ -66,6 +69,8 @@ def _runrelay(
 for group in (
     beginning,
     checking,
+    testing,
+    explaining,
     preview,
     actors,
     platform,
@@ -83,6 +88,7 @@ for group in (
     backfilling,
     reconciling,
     sinks,
+    schema,
 ):
     group.add_to(app)
 

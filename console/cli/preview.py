@@ -1,22 +1,17 @@
 """`runrelay preview`: what would a run of today lead to, with the file as it is now?"""
 
-import re
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from config.contracts.run import Run
-from config.contracts.source import Api
 from config.routes import RouteTable
 from config.settings import Settings
-from config.sources.apify import ApifySource
 from console.cli.options import Config, Json, Source, example
 from console.cli.output import Output, plain
 from console.cli.run_options import known
-from console.failures import CommandFailed
-from console.ledger_search import run_named
-from console.opening import nearby, open_ledger, open_settings, open_table
+from console.opening import open_settings, open_table
+from console.past_run import fetched, place_of
 from console.previewing import LONGEST, Preview, Prospect, narrowed, previews, prospect
 from console.signals import run
 from console.starting import api_of, chosen
@@ -29,9 +24,6 @@ Actor = Annotated[str, typer.Option("--actor", help="owner/name, owner~name or i
 Items = Annotated[int, typer.Option("--items", min=1, max=100, help="How many items, or records, of each stream.")]
 Route = Annotated[str, typer.Option("--route", help="Only of this route.")]
 Target = Annotated[str, typer.Option("--target", help="Only to this target.")]
-
-#: What may be an id of ours, or the beginning of one.
-_OURS = re.compile(r"[0-9a-f]{8,64}")
 
 
 def add_to(main: typer.Typer) -> None:
@@ -78,9 +70,9 @@ async def _show(
     items: int,
 ) -> bool:
     """Whether a delivery would end as a dead letter."""
-    source, run_id = (chosen(table, named), "") if last else await _meant(settings, table, named, word)
+    source, run_id = (chosen(table, named), "") if last else await place_of(settings, table, named, word)
     async with api_of(source) as api:
-        found = await prospect(source, api, table, await _run(source, api, run_id, word))
+        found = await prospect(source, api, table, await fetched(source, api, run_id, word))
         _tell_run(out, found)
         found, broken = narrowed(found, table, *place), False
         if found.matched and not found.deliveries:
@@ -89,28 +81,6 @@ async def _show(
             _tell(out, one)
             broken = broken or bool(one.problem)
     return broken
-
-
-async def _meant(settings: Settings, table: RouteTable, named: str | None, word: str) -> tuple[ApifySource, str]:
-    """Whose run, and its id. Raises CommandFailed."""
-    name, _, run_id = word.rpartition(":")
-    if name:
-        return chosen(table, name), run_id
-    if _OURS.fullmatch(word) or (named is None and len(table.sources) > 1):
-        near = nearby(settings)
-        async with open_ledger(near.redis_url, near.namespace) as ledger:
-            if place := await run_named(ledger, word):
-                return chosen(table, place[0]), place[1]
-    return chosen(table, named), word
-
-
-async def _run(source: ApifySource, api: Api, run_id: str, actor: str) -> Run:
-    """The run of that id, or else the last one of that Actor. Raises CommandFailed if it has none."""
-    if run_id:
-        return await source.run(api, run_id)
-    async for one in source.ended_runs(api, started_after=0.0, actor=actor):
-        return await source.run(api, one.id)  # lists tell less of a run
-    raise CommandFailed("not_found", f"no run of {actor} has ended: start one, or give the id of another Actor's")
 
 
 def _tell_run(out: Output, found: Prospect) -> None:
@@ -127,12 +97,20 @@ def _tell_run(out: Output, found: Prospect) -> None:
 
 def _tell(out: Output, one: Preview) -> None:
     out.fact(**asdict(one))
-    counts = f"{one.read - one.dropped - one.rejected} of the first {one.read}"
-    left = [f"{one.dropped} dropped"] * bool(one.dropped) + [f"{one.rejected} rejected"] * bool(one.rejected)
-    out.tell(f"\n{one.route}/{one.target}, {plain(one.type).plain}, {one.stream}: {', '.join([counts, *left])}")
+    out.tell(f"\n{one.route}/{one.target}, {plain(one.type).plain}, {one.stream}{_counts(one)}")
     for line in one.lines:
         out.tell(f"  {plain(line, LONGEST).plain}")
     for note in one.notes:
         out.tell(f"  note: {plain(note, LONGEST).plain}")
     if one.problem:
         out.tell(f"  the delivery would end: {plain(one.problem, LONGEST).plain}")
+
+
+def _counts(one: Preview) -> str:
+    """How many of those that were looked at are sent; nothing of a stream that is one document."""
+    if one.stream in {"log", "run"} or one.problem:
+        return ""
+    counts = [f"{one.read - one.dropped - one.rejected} of the first {one.read}"]
+    for count, what in ((one.dropped, "dropped"), (one.rejected, "rejected")):
+        counts += [f"{count} {what}"] if count else []
+    return f": {', '.join(counts)}"

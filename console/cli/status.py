@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
 from config.contracts.errors import ConfigInvalid
 from config.contracts.source import Source
 from config.durability import findings
+from config.freshness import Freshness
+from config.routes import RouteTable
 from config.settings import Settings
 from console.cli.options import Config, Json, example
 from console.cli.output import Output, plain
@@ -17,6 +19,8 @@ from console.moments import iso, when_of
 from console.opening import nearby, open_ledger, open_settings, open_table
 from console.signals import run
 from workers.ledger.expiring import Expiring, expiring
+from workers.ledger.freshness import Stale, stale, wanted
+from workers.ledger.quarantine import Held, held
 from workers.ledger.standing import Memory, Standing, look
 
 #: Records looked at from each end of a list: somebody waits for the answer.
@@ -30,43 +34,64 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(config: Config = None, json: Json = False) -> None:
-    """Show how things stand: what waits and for how long, what is paused, what died and why, and who works.
+    """Show how things stand: what waits and for how long, what is paused, what died and why, what is held
+    in quarantine or stale, and who works.
 
     Of more than 10,000 open records, or 5,000 dead letters, only so many are looked at, and it says so.
     """
     settings, out = nearby(open_settings(config)), Output(json)
-    sources = _sources(settings, out)
-    standing, found, soon = run(_ask(settings, sources))
+    table = _table(settings, out)
+    sources = table.sources if table else {}
+    seen = run(_ask(settings, sources, wanted(table) if table else {}))
+    standing = seen.standing
     out.fact(
         sources=list(sources),
-        redis=_redis_facts(standing.memory, found),
+        redis=_redis_facts(standing.memory, seen.findings),
         **_facts(standing),
-        expiring=[{**one._asdict(), "expires": iso(round(one.expires * 1000))} for one in soon],
+        quarantined=[{**one._asdict(), "oldest": iso(one.oldest)} for one in seen.held],
+        stale=[{**one._asdict(), "since": iso(one.since), "last": iso(one.last)} for one in seen.stale],
+        expiring=[{**one._asdict(), "expires": iso(round(one.expires * 1000))} for one in seen.expiring],
     )
     for name, words in (
         ("sources", ", ".join(sources) or "unknown"),
-        *_redis_lines(standing, found),
+        *_redis_lines(standing, seen.findings),
         *_lines(standing),
-        *_expiring_lines(soon),
+        *_held_lines(seen.held),
+        *_stale_lines(seen.stale),
+        *_expiring_lines(seen.expiring),
     ):
         out.tell(f"{name:<14} {plain(words, 1000).plain}")
 
 
-def _sources(settings: Settings, out: Output) -> Mapping[str, Source]:
+class _Seen(NamedTuple):
+    """All that is asked of Redis."""
+
+    standing: Standing
+    findings: list[str]
+    expiring: list[Expiring]
+    held: list[Held]
+    stale: list[Stale]
+
+
+def _table(settings: Settings, out: Output) -> RouteTable | None:
     """A file that cannot be used any more must not hide how things stand."""
     try:
-        return open_table(settings).sources
+        return open_table(settings)
     except ConfigInvalid:
         out.note(f"{settings.config} cannot be used now: `runrelay check` says why")
-        return {}
+        return None
 
 
-async def _ask(settings: Settings, sources: Mapping[str, Source]) -> tuple[Standing, list[str], list[Expiring]]:
+async def _ask(settings: Settings, sources: Mapping[str, Source], fresh: Mapping[str, Freshness]) -> _Seen:
     async with open_ledger(settings.redis_url, settings.namespace) as ledger:
-        return (
-            await look(ledger.redis, ledger.keys, MOST),
-            await findings(ledger.redis, settings.durability),
-            await expiring(ledger.redis, ledger.keys, sources, MOST),
+        redis, keys = ledger.redis, ledger.keys
+        standing = await look(redis, keys, MOST)
+        return _Seen(
+            standing,
+            await findings(redis, settings.durability),
+            await expiring(redis, keys, sources, MOST),
+            await held(redis, keys, MOST),
+            await stale(redis, keys, fresh, standing.at),
         )
 
 
@@ -129,6 +154,18 @@ def _dead_lines(standing: Standing) -> Iterator[tuple[str, str]]:
     yield "dead", f"{standing.dead:,}"
     for one in standing.letters:
         yield "", f"{one.number:,} {one.reason}, the newest {when_of(one.newest)}: runrelay show {one.example[:12]}"
+
+
+def _held_lines(found: Sequence[Held]) -> Iterator[tuple[str, str]]:
+    for one in found:
+        what = f"{one.route}: {one.count:,} {one.reason}, the oldest since {when_of(one.oldest)}"
+        yield "quarantined", f"{what}: runrelay quarantine show {one.example[:12]}"
+
+
+def _stale_lines(found: Sequence[Stale]) -> Iterator[tuple[str, str]]:
+    for one in found:
+        last = f"last delivery {when_of(one.last)}" if one.last else "no delivery yet"
+        yield "stale", f"{one.route}: since {when_of(one.since)}, {one.wanted} is wanted, {last}"
 
 
 def _expiring_lines(soon: Sequence[Expiring]) -> Iterator[tuple[str, str]]:

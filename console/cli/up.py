@@ -18,6 +18,7 @@ from console.home import home_of, queue_at, queue_ended
 from console.opening import open_settings, open_table
 from console.processes import Crew
 from console.signals import run
+from workers.rehearsal import prove
 
 #: Seconds a worker gets to bring its slices to a checkpoint.
 PATIENCE = 130.0
@@ -45,7 +46,7 @@ def up(
     What has to survive a restart lies in .runrelay beside the file. `runrelay runs` and the others find it there.
     """
     settings = open_settings(config)
-    open_table(settings)
+    prove(open_table(settings))
     ports = {"emulator": emulator_port if emulator else None, "worker": worker_port, "receiver": port}
     with suppress(KeyboardInterrupt):  # that is how it ends
         run(_Up(settings, host, ports, Output(json)).perform())

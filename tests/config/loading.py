@@ -16,6 +16,29 @@ sinks:
 """
 #: lines 1 to 6; what a test adds begins in line 7
 HEAD = "version: 1\n" + SOURCES + SINKS
+#: where a route begins, and where its items go
+ROUTE, TO = "routes:\n  - name: all\n", "    to: [{sink: rows}]\n"
+
+
+def route(line: str) -> str:
+    """A route with a line of its own."""
+    return f"{ROUTE}    {line}\n{TO}"
+
+
+def reads(said: str) -> str:
+    """A route whose `read` says that."""
+    return route(f"read: {{{said}}}")
+
+
+def expects(said: str) -> str:
+    """A route whose `expect` says that."""
+    return route(f"expect: {{{said}}}")
+
+
+def sends(said: str, sink: str = "rows", read: str = "") -> str:
+    """A route whose target says that."""
+    line = f"    read: {{{read}}}\n" if read else ""
+    return f"{ROUTE}{line}    to: [{{sink: {sink}, {said}}}]\n"
 
 
 def table(folder: Path, text: str, environ: dict[str, str] | None = None) -> RouteTable:

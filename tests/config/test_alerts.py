@@ -10,13 +10,13 @@ from tests.config.loading import HEAD, SOURCES, table, told
 
 ROUTE = "routes: [{name: a, to: [{sink: out}, {sink: rows}]}]\n"
 KINDS = ", ".join(f"`{kind}`" for kind in ALERT_KINDS[:-1]) + f" or `{ALERT_KINDS[-1]}`"
-TO = " · Example: `alerts: {to: [{sink: oncall}]}`"
+TO = " · Example: `to: [{sink: oncall}]`"
 
 #: what stands in `alerts:`, and what is said about it
 MISTAKES = {
     "nobody is told": ("{kinds: [paused]}", [f"7:1: alerts.to: `to` is required{TO}"]),
     "an empty list": ("{to: []}", [f"7:14: alerts.to: must not be empty{TO}"]),
-    "text": ("notes", ["7:9: alerts: must be a mapping, not text" + TO]),
+    "text": ("notes", ["7:9: alerts: must be a mapping, not text · Example: `alerts: {to: [{sink: oncall}]}`"]),
     "an unknown key": (
         "{to: [{sink: notes}], atmost: 1/15m}",
         ["7:31: alerts.atmost: there is no key `atmost` here: did you mean `at_most`? known are at_most, kinds, to"],

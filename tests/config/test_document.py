@@ -157,7 +157,21 @@ MISTAKES = {
     "brackets in a text in brackets": (
         "a: {where: x in ['b'], c: 3}\n",
         [
-            "f:1:17: this is not YAML: the bracket opened in line 1 is not closed as it should be; "
+            "f:1:12: inside {…} and […] a text with any of `,[]{}` needs quotes. "
+            "Write: `a: {where: \"x in ['b']\", c: 3}`"
+        ],
+    ),
+    "bracket in a text that is not closed": (
+        "a: {b: c [d}\n",
+        [
+            "f:1:10: this is not YAML: the bracket opened in line 1 is not closed as it should be; "
+            "inside it a text with any of `,[]{}` needs quotes"
+        ],
+    ),
+    "bracket that is not closed": (
+        "a: [b, c\nd: e\n",
+        [
+            "f:2:2: this is not YAML: the bracket opened in line 1 is not closed as it should be; "
             "inside it a text with any of `,[]{}` needs quotes"
         ],
     ),

@@ -17,7 +17,7 @@ ROUTE = ROUTES + TO
 #: It grows with every sink; that the message has all of them is what counts.
 TYPES = ", ".join(plugins.known("workers.sinks", plugins.SINKS))
 KNOWN_IN_ROUTE = "known are after, bad_items, batch, expect, final, freshness, name, read, retry, to, when, where"
-KNOWN_IN_FILE = "known are alerts, defaults, routes, sinks, sources, unmatched, version"
+KNOWN_IN_FILE = "known are alerts, defaults, include, routes, sinks, sources, tests, unmatched, version"
 NAME = "is no name: a name begins with a letter and has at most 64 letters, digits, `_` and `-`"
 DURATION = "not a duration: write a number and a unit (ms, s, m, h, d), such as 10m"
 SIZE = "not a size: write a number and a unit (B, kB, MB, GB, KiB, MiB, GiB), such as 4MiB"
@@ -66,7 +66,7 @@ AFTER_HEAD = {
     ),
     "empty list in when": (
         ROUTES + "    when: {status: []}\n" + TO,
-        ["9:20: routes[0].when.status: must not be empty · Example: `when: {status: SUCCEEDED}`"],
+        ["9:20: routes[0].when.status: must not be empty · Example: `status: [SUCCEEDED, TIMED-OUT]`"],
     ),
     "option of a sink that it does not have": (
         ROUTES + "    to: [{sink: out, pth: x}]\n",
@@ -90,7 +90,7 @@ AFTER_HEAD = {
     ),
     "sink missing": (
         ROUTES + "    to: [{snik: rows}]\n",
-        ["9:10: routes[0].to[0].sink: `sink` is required: is it what `snik` was meant to be? · Example: `sink: out`"],
+        ["9:11: routes[0].to[0].snik: there is no key `snik` here: did you mean `sink`? · Example: `sink: out`"],
     ),
     "sink used twice without a name": (
         ROUTES + "    to:\n      - {sink: rows}\n      - {sink: rows}\n",
@@ -172,10 +172,7 @@ AFTER_HEAD = {
     ),
     "number with a fraction": (
         ROUTES + "    batch: {items: 1.5}\n" + TO,
-        [
-            "9:20: routes[0].batch.items: must be a whole number, not the number 1.5 "
-            f"{NUMBER_IS_TEXT} · Example: `items: 1000`"
-        ],
+        ["9:20: routes[0].batch.items: must be a whole number, not the number 1.5 · Example: `items: 1000`"],
     ),
     "duration without a unit": (
         "defaults: {retry: {for: 75}}\n" + ROUTE,
@@ -256,7 +253,7 @@ AFTER_HEAD = {
     ),
     "unmatched without targets": (
         "unmatched: {}\n" + ROUTE,
-        ["7:1: unmatched.to: `to` is required · Example: `unmatched: {to: [{sink: out}]}`"],
+        ["7:1: unmatched.to: `to` is required · Example: `to: [{sink: out}]`"],
     ),
     "unmatched with conditions": (
         "unmatched: {when: {}, to: [{sink: notes}]}\n" + ROUTE,
@@ -359,7 +356,7 @@ WHOLE = {
     ),
     "type of a source that is none": (
         "version: 1\nsources: {main: {type: 7}}\n" + SINKS + ROUTE,
-        [f"2:24: sources.main.type: must be text, not the number 7 {NUMBER_IS_TEXT}"],
+        [f"2:24: sources.main.type: must be text, not the number 7 {NUMBER_IS_TEXT} · Example: `type: apify`"],
     ),
     "name of a source that is none": (
         f"version: 1\nsources: {{my source: {{{PLATFORM}, token: x}}}}\n" + SINKS + ROUTE,

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from config import logs, reloading
+from config.contracts.errors import ConfigInvalid
+from config.contracts.problem import Problem
 from config.reloading import Watch, hearing_hangups, watching
 from config.routes import RouteTable, load
 from tests.config.loading import SINKS
@@ -62,12 +65,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def followed(folder: Path, text: str = FILE + ROUTE) -> AsyncIterator[Followed]:
+async def followed(
+    folder: Path, text: str = FILE + ROUTE, prove: Callable[[RouteTable], None] = lambda _: None
+) -> AsyncIterator[Followed]:
     file = folder / "runrelay.yaml"
     file.write_text(text)
     if not (folder / ".env").exists():
         (folder / ".env").write_text("TOKEN=first-token\nPASSWORD=first-password\n")
-    watch = Watch(load(file))
+    watch = Watch(load(file), prove)
     with capture_logs() as lines:
         place = Followed(file, watch, lines)
         async with watching(watch, place.tables.append):
@@ -161,6 +166,32 @@ async def test_a_folder_that_is_swapped_behind_a_link_is_seen(tmp_path: Path) ->
         assert [route.name for route in (await place.table(1)).routes] == ["two"]
 
 
+async def test_what_is_included_is_looked_at_and_so_are_new_files_that_fit(tmp_path: Path) -> None:
+    parts = tmp_path / "routes"
+    parts.mkdir()
+    (parts / "a.yaml").write_text("routes: [{name: ay, to: [{sink: out}]}]\n")
+    async with followed(tmp_path, FILE + "include: routes/*.yaml\n") as place:
+        (parts / "a.yaml").write_text("routes: [{name: changed, to: [{sink: out}]}]\n")
+        table = await place.table(1)
+        assert [route.name for route in table.routes] == ["changed"]
+        (parts / "b.yaml").write_text("routes: [{name: bee, to: [{sink: out}]}]\n")
+        table = await place.table(2)
+        assert [route.name for route in table.routes] == ["changed", "bee"]
+        (parts / "a.yaml").unlink()
+        table = await place.table(3)
+        assert [route.name for route in table.routes] == ["bee"]
+
+
+async def test_of_an_included_file_with_mistakes_the_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("routes: [{name: ay, to: [{sink: out}]}]\n")
+    async with followed(tmp_path, FILE + "include: a.yaml\n") as place:
+        (tmp_path / "a.yaml").write_text("routes: [{name: ay, to: [{sink: nowhere}]}]\n")
+        assert await place.problems() == [
+            "a.yaml:1:33: routes[0].to[0].sink: no sink `nowhere` is defined: defined are out, rows, notes"
+        ]
+    assert place.tables == []
+
+
 async def test_a_file_that_is_still_being_written_is_left_alone(tmp_path: Path) -> None:
     async with followed(tmp_path) as place:
         with place.file.open("a") as file:
@@ -208,3 +239,36 @@ async def test_a_swap_that_breaks_is_told_without_its_words(tmp_path: Path) -> N
     assert [{"file": str(place.file), "error": "RuntimeError"}] == [
         {name: line[name] for name in ("file", "error")} for line in place.lines if line["log_level"] == "error"
     ]
+
+
+async def test_a_file_whose_tests_fail_changes_nothing_and_the_secrets_in_it_are_masked_before_they_are_told(
+    tmp_path: Path,
+) -> None:
+    def prove(table: RouteTable) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        if table.routes[0].name == "bad":
+            raise ConfigInvalid([Problem(f"test 'one': it says {logs.masked('second-token')}", str(table.file), 9, 3)])
+
+    async with followed(tmp_path, prove=prove) as place:
+        (tmp_path / ".env").write_text("TOKEN=second-token\nPASSWORD=p\n")
+        place.file.write_text(FILE + ROUTE.replace("one", "bad"))
+        assert await place.problems() == ["runrelay.yaml:9:3: test 'one': it says ***"]
+        assert (place.tables, succeeded()) == ([], 0)
+        assert place.watch.problem.endswith("runrelay.yaml:9:3: test 'one': it says ***")
+        place.file.write_text(FILE + ROUTE.replace("one", "good"))
+        assert [route.name for route in (await place.table(1)).routes] == ["good"]
+        assert (place.watch.problem, succeeded()) == ("", 1)
+
+
+async def test_tests_that_do_not_end_count_as_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloading, "PATIENCE", 0.05)
+    done = threading.Event()
+
+    def prove(_: RouteTable) -> None:
+        done.wait(20)
+
+    async with followed(tmp_path, prove=prove) as place:
+        place.watch.ask()
+        assert await place.problems() == ["runrelay.yaml: the tests take longer than 0.05 s"]
+        assert (place.tables, succeeded()) == ([], 0)
+        done.set()

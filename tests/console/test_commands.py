@@ -8,7 +8,6 @@ import pytest
 
 from console import VERSION
 from console.cli.main import main
-from console.recipes import recipes
 from scripts.reference import COMMANDS, command_line, commands
 from tests.console.command import ROOT
 
@@ -149,43 +148,3 @@ def test_a_port_in_use_is_one_clear_line(capsys: Captured) -> None:
             "kind": "address_unusable",
             "message": "Address already in use: choose another --host or --port (0: any free one)",
         }
-
-
-def test_recipes_are_listed(capsys: Captured) -> None:
-    assert main(["init", "--json"]) == 0
-    assert [json.loads(line)["recipe"] for line in capsys.readouterr().out.splitlines()] == ["emulator", "file", "http"]
-
-
-@pytest.mark.parametrize("recipe", recipes())
-def test_every_recipe_passes_check_once_the_token_is_there(
-    recipe: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert main(["init", recipe]) == 0
-    if recipe != "emulator":
-        assert main(["check"]) == 78
-        assert "sources.apify.token: the token is empty" in capsys.readouterr().err
-        monkeypatch.setenv("APIFY_TOKEN", "apify_token_0123456789")
-    assert main(["check"]) == 0
-    assert capsys.readouterr().err == ""
-    assert Path(".env").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_that_is_there_is_only_replaced_by_force_and_secrets_are_kept(capsys: Captured) -> None:
-    Path("runrelay.yaml").write_text("mine")
-    Path(".env").write_text("HOOK_SECRET=mine-alone")
-    assert main(["init", "file"]) == 1
-    assert (Path("runrelay.yaml").read_text(), Path(".env").read_text()) == ("mine", "HOOK_SECRET=mine-alone")
-    assert main(["init", "file", "--force", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["added"] == ["APIFY_TOKEN"]
-    assert Path(".env").read_text().startswith("HOOK_SECRET=mine-alone\n# your API token")
-
-
-def test_two_secrets_of_two_recipes_differ() -> None:
-    main(["init", "file", "--config", "a/runrelay.yaml"])
-    main(["init", "file", "--config", "b/runrelay.yaml"])
-    assert Path("a/.env").read_text() != Path("b/.env").read_text()
-
-
-def test_an_unknown_recipe_is_told_what_there_is(capsys: Captured) -> None:
-    assert main(["init", "flie"]) == 1
-    assert capsys.readouterr().err == "runrelay: there is no recipe 'flie'; there are emulator, file, http\n"

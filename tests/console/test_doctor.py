@@ -18,6 +18,7 @@ from console.cli import doctor
 from console.cli.main import main
 from tests.config.sources.platforms import TOKEN, Emulated, Scripted
 from tests.console.beside import SECRET, beside, emulator_beside, scripted_beside, write_file
+from tests.console.test_status import late
 from workers.ledger.standing import sign_on
 
 Captured = pytest.CaptureFixture[str]
@@ -31,7 +32,7 @@ OURS = {
     "headersTemplate": json.dumps({"Authorization": f"Bearer {SECRET}"}),
 }
 ALL_WELL = [
-    "file", "redis", "redis_clock", "workers", "holds", "source_data", "spool",
+    "file", "redis", "redis_clock", "workers", "holds", "quarantine", "source_data", "spool",
     "apify.token", "apify.clock", "apify.address", "apify.webhooks",
 ]  # fmt: skip
 
@@ -197,6 +198,7 @@ def test_with_redis_and_platform_down_everything_else_is_examined(
         "redis_clock": False,
         "workers": False,
         "holds": False,
+        "quarantine": False,
         "source_data": False,
         "spool": True,
         "apify.token": False,
@@ -205,6 +207,17 @@ def test_with_redis_and_platform_down_everything_else_is_examined(
     }
     assert "REDIS_URL" in said["redis"]["cure"]
     assert "api_url" in said["apify.token"]["cure"]
+
+
+def test_a_stale_route_and_a_run_in_quarantine_have_their_cure(
+    emulator: Emulated, valkey_server: str, tmp_path: Path, capsys: Captured
+) -> None:
+    late(valkey_server, tmp_path)
+    said = bad(capsys)
+    assert said["freshness"]["message"] == "all should have delivered: every 6h is wanted"
+    assert said["freshness"]["cure"].startswith("`runrelay runs` lists what came")
+    assert said["quarantine"]["message"] == "all: 2 of apify are held (not_as_expected)"
+    assert said["quarantine"]["cure"].startswith("`runrelay quarantine show ")
 
 
 def test_a_platform_that_does_not_answer_in_time_is_a_finding(

@@ -14,7 +14,8 @@ from config.routes import load
 from config.units import Duration, PerTime, Rate, Size
 from console.cli import output
 from console.cli.main import main
-from console.sink_pages import Option, Page, _options, _read, page, pages
+from console.options import Option, options
+from console.sink_pages import Page, _read, page, pages
 from scripts.reference import SINKS, sinks
 from workers.formats import FilePath
 
@@ -44,7 +45,7 @@ class Everything(BaseModel):
 
 
 def test_options_are_told_as_somebody_would_write_them() -> None:
-    assert list(_options(Everything)) == [
+    assert list(options(Everything)) == [
         Option("url", "secret", None, "Where to."),
         Option("to", "URL", None, "Whereto."),
         Option("base", "path", "", "A folder."),

@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 
 from config.contracts.delivery import DeliveryState
+from config.route import GATE
 from console.cli.main import main
 from tests.console.beside import write_file
 from tests.workers.ledger.books import Books, delivery
+from workers.ledger.records import Born, Signal
 from workers.ledger.standing import sign_on
 
 Captured = pytest.CaptureFixture[str]
+SECOND, HOUR_MS = "2026-02-01T00:00:00.000Z", 3600_000
 PAUSED, DEAD, GOOD = (delivery(target) for target in ("crm", "lake", "disk"))
 
 
@@ -34,13 +38,17 @@ async def _fill(redis: Redis) -> None:
     await sign_on(redis, books.keys, "here:1:ab", await books.now(), 10)
 
 
-def _redis(url: str, fill: bool) -> None:
+def _in_books(url: str, work: Callable[[Books], Awaitable[object]]) -> None:
     async def go() -> None:
         redis = Redis.from_url(url)
-        await (_fill(redis) if fill else redis.flushall())
+        await work(Books(redis))
         await redis.aclose()
 
     asyncio.run(go())
+
+
+def _redis(url: str, fill: bool) -> None:
+    _in_books(url, lambda books: _fill(books.redis) if fill else books.redis.flushall())
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +97,50 @@ def test_people_get_one_screen(capsys: Captured) -> None:
         for line in lines
     )
     assert any(line.strip().startswith("1 path_escape, the newest") for line in lines)
+
+
+FRESH = "routes: [{name: all, freshness: {every: 6h}, to: [{sink: out}]}]"
+
+
+def late(url: str, folder: Path) -> None:
+    """A route delivered seven hours ago and must every six; two deliveries of it are in quarantine."""
+
+    async def go(books: Books) -> None:
+        gate, held = delivery(GATE), [delivery("crm", life=SECOND), delivery("lake", life=SECOND)]
+        await books.plan(gate, body=b"gate")
+        taken = await books.ledger.take_delivery(gate.id, 1)
+        assert taken
+        born = [Born(one, DeliveryState.QUARANTINED, "not_as_expected", "too few") for one in held]
+        await books.ledger.judge(taken[0], born, None, Signal.READ, reason="not_as_expected")
+        await cast("Awaitable[int]", books.redis.hset("rr:fresh", "all", str(await books.now() - 7 * HOUR_MS)))
+
+    file = folder / "runrelay.yaml"
+    before = file.read_text()
+    file.write_text(before[: before.index("routes:")] + FRESH + "\n")
+    _in_books(url, go)
+
+
+def test_routes_that_are_stale_and_what_is_in_quarantine_are_shown(
+    valkey_server: str, tmp_path: Path, capsys: Captured
+) -> None:
+    late(valkey_server, tmp_path)
+    assert main(["status"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    held, stale = (next(line for line in out if line.startswith(word)) for word in ("quarantined", "stale"))
+    assert held.startswith("quarantined    all: 2 not_as_expected, the oldest since ")
+    assert ": runrelay quarantine show " in held
+    assert stale.startswith("stale          all: since ")
+    assert ", every 6h is wanted, last delivery " in stale
+    assert len(out) < 24
+    assert not any(line.startswith("oldest         all/lake") for line in out)
+    assert main(["status", "--json"]) == 0
+    said = told(capsys)
+    [group], [route] = said["quarantined"], said["stale"]
+    assert group.pop("oldest").startswith("20")
+    assert group.pop("example") in {delivery(name, life=SECOND).id for name in ("crm", "lake")}
+    assert group == {"route": "all", "source": "apify", "reason": "not_as_expected", "count": 2}
+    since, last = (datetime.fromisoformat(route.pop(name)) for name in ("since", "last"))
+    assert (route, since - last) == ({"route": "all", "wanted": "every 6h"}, timedelta(hours=6))
 
 
 def test_a_file_that_cannot_be_used_hides_nothing(tmp_path: Path, capsys: Captured) -> None:

@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 from config import reloading
 from config.settings import Settings
 from console.processes import Crew
-from tests.console.command import COMMAND, environment
+from tests.console.command import COMMAND, environment, ran
 from tests.end_to_end.far_side import FarSide, far_side
 from tests.end_to_end.installation import EVENTS, eventually, installation
 
@@ -135,6 +135,41 @@ async def test_a_worker_hears_a_hangup_and_says_how_it_went(tmp_path: Path, valk
         line = await worker.told("config.reload_failed")
         assert line["problem"].startswith("runrelay.yaml:6:34: routes[0].to[0].sink: ")
         assert await worker.figure() == ["runrelay_config_reload_success 0.0"]
+
+
+FAILING = "tests: [{name: one, given: {items: [{n: 1}]}, expect: {route: all, sent: {out: [{n: 2}]}}}]\n"
+OBJECTION = "runrelay.yaml:7:85: tests[0].expect.sent.out[0].n: test 'one': `out`, item 0: `n` should be 2, and is 1"
+
+
+async def test_a_worker_keeps_the_file_it_has_when_the_tests_of_the_new_one_fail(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    async with process("worker", tmp_path, valkey_url) as worker:
+        (tmp_path / "runrelay.yaml").write_text(SOURCES + ROUTES + FAILING)
+        worker.hang_up()
+        assert (await worker.told("config.reload_failed"))["problem"] == OBJECTION
+        assert await worker.figure() == ["runrelay_config_reload_success 0.0"]
+        (tmp_path / "runrelay.yaml").write_text(SOURCES + ROUTES + FAILING.replace("n: 2", "n: 1"))
+        worker.hang_up()
+        await worker.told("config.reloaded")
+        assert await worker.figure() == ["runrelay_config_reload_success 1.0"]
+
+
+def test_a_worker_does_not_start_on_a_file_whose_tests_fail(tmp_path: Path, valkey_server: str) -> None:
+    write(tmp_path)
+    (tmp_path / "runrelay.yaml").write_text(SOURCES + ROUTES + FAILING)
+    for words in (["worker", "--port", "0"], ["up", "--port", "0", "--worker-port", "0"]):
+        ended = ran(words, tmp_path, {"REDIS_URL": valkey_server, "RUNRELAY_SPOOL_DIR": str(tmp_path / "spool")})
+        assert (ended.code, ended.err) == (78, f"{OBJECTION}\n")
+
+
+async def test_a_receiver_opens_whatever_the_tests_say(tmp_path: Path, valkey_url: str) -> None:
+    """What it takes waits for a worker with a file that is right."""
+    async with process("receiver", tmp_path, valkey_url) as receiver:
+        (tmp_path / "runrelay.yaml").write_text(SOURCES + ROUTES + FAILING)
+        receiver.hang_up()
+        await receiver.told("config.reloaded")
+        assert await receiver.knock("apify", OLD) == 200
 
 
 def test_a_hangup_ends_who_has_lost_its_terminal(tmp_path: Path, valkey_server: str) -> None:

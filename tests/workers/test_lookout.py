@@ -16,8 +16,9 @@ from workers.health import health_server
 from workers.ledger.expiring import Expiring
 from workers.ledger.holds import Hold
 from workers.ledger.ledger import Ledger
+from workers.ledger.quarantine import Held
 from workers.ledger.standing import Letters, Memory, Place, Standing, look
-from workers.metrics import LAST_DELIVERY, SOURCE_DATA_EXPIRING, show, show_expiring
+from workers.metrics import LAST_DELIVERY, SOURCE_DATA_EXPIRING, show, show_expiring, show_held
 
 Figures = dict[tuple[str, tuple[str, ...]], float]
 STANDING = Standing(
@@ -120,6 +121,13 @@ async def test_what_is_about_to_expire_is_shown_by_route(tmp_path: Path) -> None
     show_expiring(found, places_of(table(tmp_path)))
     told = {key: value for key, value in (await figures()).items() if key[0] == "source_data_expiring"}
     assert {route: value for (_, (route,)), value in told.items()} == {"all": 2.0, "unmatched": 0.0, "other": 1.0}
+
+
+async def test_what_is_in_quarantine_is_shown_by_route(tmp_path: Path) -> None:
+    found = [Held(route, "apify", reason, 2, 1, "d1") for route, reason in (("all", "a"), ("all", "b"), ("gone", "a"))]
+    show_held(found, places_of(table(tmp_path)))
+    told = {key: value for key, value in (await figures()).items() if key[0] == "quarantined"}
+    assert {route: value for (_, (route,)), value in told.items()} == {"all": 4.0, "unmatched": 0.0, "other": 2.0}
 
 
 async def test_a_worker_looks_at_what_is_about_to_expire(redis: Redis, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Looks at the ledger now and then: sets the figures of `/metrics`, and signs the worker on. Runs in every worker."""
+"""Looks at the ledger now and then: sets the figures of `/metrics`, signs the worker on, and says which routes it sees.
+Runs in every worker."""
 
 import asyncio
 import os
@@ -11,15 +12,17 @@ from redis.exceptions import RedisError
 
 from config.routes import RouteTable
 from workers.ledger.expiring import expiring
+from workers.ledger.freshness import stale, wanted, watch
 from workers.ledger.ledger import Ledger
+from workers.ledger.quarantine import held
 from workers.ledger.standing import Place, look, sign_off, sign_on
-from workers.metrics import show, show_expiring
+from workers.metrics import show, show_expiring, show_held, show_stale
 
 log = structlog.get_logger("runrelay.lookout")
 
 #: Seconds between two looks: several fit into the time after which a silent worker counts as gone.
 PAUSE = 10.0
-#: ms between two looks at what expires within a day.
+#: ms between two looks at what expires within a day, and at what is in quarantine.
 SELDOM_MS = 60_000
 #: Seconds a stopping worker gives Redis to take note.
 LAST_WORD = 1.0
@@ -30,7 +33,7 @@ async def look_forever(ledger: Ledger, table: RouteTable, *, places: int, pause:
 
     places: how many of this worker's slots one lane may hold.
     """
-    worker, shown, seldom = name_of_worker(), places_of(table), 0
+    worker, shown, fresh, seldom = name_of_worker(), places_of(table), wanted(table), 0
     try:
         while True:
             try:
@@ -38,8 +41,11 @@ async def look_forever(ledger: Ledger, table: RouteTable, *, places: int, pause:
                 show(standing, shown)
                 await sign_on(ledger.redis, ledger.keys, worker, standing.at, places)
                 if standing.at >= seldom:
+                    await watch(ledger.redis, ledger.keys, fresh, standing.at)
                     show_expiring(await expiring(ledger.redis, ledger.keys, table.sources), shown)
+                    show_held(await held(ledger.redis, ledger.keys), shown)
                     seldom = standing.at + SELDOM_MS
+                show_stale(await stale(ledger.redis, ledger.keys, fresh, standing.at), fresh)
             except (RedisError, OSError) as exc:
                 log.warning("lookout.redis_away", error=type(exc).__name__)
             await asyncio.sleep(pause)

@@ -1,16 +1,20 @@
 """What there is to tell somebody who was told so much already. Names, ids, reasons and counts only: what a far side
 answered may hold what we sent there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from redis.asyncio import Redis
+
 from config.contracts.alert import AlertKind, Matter
+from config.keys import Keys
 from config.routes import RouteTable
 from workers.ledger.expiring import Expiring, expiring
+from workers.ledger.freshness import Stale, stale, wanted
 from workers.ledger.holds import Hold, Why
 from workers.ledger.ledger import Ledger
-from workers.ledger.signs import Dead, Missed, died, misread, missed
+from workers.ledger.signs import Loss, Missed, Toll, died, held_back, misread, missed
 from workers.ledger.standing import Standing, look
 
 #: What somebody was told: of what lasts, each thing by its name; of what is counted, how far.
@@ -23,7 +27,7 @@ _WHY: Mapping[Why, str] = {
 }
 #: The holds that are told of under each kind.
 _HOLDS: Mapping[AlertKind, tuple[Why, ...]] = {"paused": ("held", "refused"), "failing": ("failing",)}
-#: The one name under which it is kept up to when (ms) somebody knows of dead letters.
+#: The one name under which it is kept up to when (ms) somebody knows of what died, or of what is in quarantine.
 _UNTIL = "until"
 
 
@@ -44,12 +48,15 @@ class Outlook(NamedTuple):
     expiring: Sequence[Expiring]
     missed: Mapping[str, Missed]
     problems: Sequence[str]
+    stale: Sequence[Stale]
 
     async def news(self, kind: AlertKind, told: Told) -> News:
         """Raises RedisError, OSError."""
         match kind:
             case "dead_letter":
-                return await self._died(told)
+                return await self._toll(died, told)
+            case "quarantined":
+                return await self._toll(held_back, told)
             case "webhook_missed":
                 return self._missed(told)
             case "expiring":
@@ -60,13 +67,15 @@ class Outlook(NamedTuple):
     def _lasting(self, kind: AlertKind) -> dict[str, Matter]:
         if kind == "reload_failed":
             return {problem: Matter(subject=problem) for problem in self.problems}
+        if kind == "stale":
+            return dict(_late(one) for one in self.stale)
         return dict(_hold(one) for one in self.standing.paused if one.why in _HOLDS.get(kind, ()))
 
-    async def _died(self, told: Told) -> News:
+    async def _toll(self, ask: Callable[[Redis, Keys, int, int], Awaitable[Toll]], told: Told) -> News:
         now = self.standing.at
-        toll = await died(self.ledger.redis, self.ledger.keys, told.get(_UNTIL, 0), now)
+        toll = await ask(self.ledger.redis, self.ledger.keys, told.get(_UNTIL, 0), now)
         groups = sorted(toll.groups.items(), key=lambda each: -each[1])
-        about = [_dead(one, number, toll.examples[one]) for one, number in groups]
+        about = [_loss(one, number, toll.examples[one]) for one, number in groups]
         return News(toll.number, about, [], {_UNTIL: now - 1})
 
     def _missed(self, told: Told) -> News:
@@ -92,7 +101,7 @@ class Outlook(NamedTuple):
 
 
 async def outlook(ledger: Ledger, table: RouteTable) -> Outlook:
-    """Nine round trips. Raises RedisError, OSError."""
+    """Ten round trips. Raises RedisError, OSError."""
     redis, keys = ledger.redis, ledger.keys
     standing = await look(redis, keys)
     return Outlook(
@@ -101,6 +110,7 @@ async def outlook(ledger: Ledger, table: RouteTable) -> Outlook:
         await expiring(redis, keys, table.sources),
         await missed(redis, keys),
         await misread(redis, keys, standing.at),
+        await stale(redis, keys, wanted(table), standing.at),
     )
 
 
@@ -131,7 +141,14 @@ def _hold(one: Hold) -> tuple[str, Matter]:
     )
 
 
-def _dead(one: Dead, number: int, example: str) -> Matter:
+def _late(one: Stale) -> tuple[str, Matter]:
+    name = f"route {one.route} is stale"
+    last = f"last delivery {iso(one.last)}" if one.last else "no delivery since that is wanted"
+    since = iso(one.since)
+    return name, Matter(subject=f"{name} since {since}: {one.wanted} is wanted, {last}", route=one.route, since=since)
+
+
+def _loss(one: Loss, number: int, example: str) -> Matter:
     where = f"at {one.route}/{one.target}" if one.target else f"of {one.source}"
     return Matter(
         subject=f"{number} × {one.reason} {where}",
@@ -148,8 +165,10 @@ def _perishing(route: str, ones: Sequence[Expiring]) -> Matter:
     soonest = min(ones)
     gone = iso(soonest.expires * 1000)
     count = "1 delivery" if len(ones) == 1 else f"{len(ones)} deliveries"
+    held = sum(one.held for one in ones)
+    kept = f", {held} in quarantine" if held else ""
     return Matter(
-        subject=f"{count} of {route} not done; the first data may be deleted from {gone} on",
+        subject=f"{count} of {route} not done{kept}; the first data may be deleted from {gone} on",
         route=route,
         target=soonest.target,
         count=len(ones),

@@ -1,21 +1,24 @@
 """Whose data the platform is about to delete: one look, bounded like `workers.ledger.standing`."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
 
+from config.contracts.delivery import DeliveryState
 from config.contracts.errors import WorkError
 from config.contracts.source import Perishable, Source
 from config.keys import Keys
 
-#: Deliveries looked at from each end of those that are open; twice as many of the newest dead letters.
+#: Deliveries looked at from each end of those that are open, and of those in quarantine; twice as many of the newest
+#: dead letters.
 MOST = 250
 #: Seconds before it is deleted from which on data counts as expiring.
 SOON = 86400.0
+_QUARANTINED = DeliveryState.QUARANTINED.value.encode()
 
 
 class Expiring(NamedTuple):
@@ -23,6 +26,7 @@ class Expiring(NamedTuple):
 
     Attributes:
         expires: Unix seconds.
+        held: whether it is in quarantine.
     """
 
     expires: float
@@ -30,6 +34,7 @@ class Expiring(NamedTuple):
     target: str
     run_id: str
     id: str
+    held: bool = False
 
 
 class _Led(msgspec.Struct):
@@ -57,19 +62,21 @@ async def expiring(redis: Redis, keys: Keys, sources: Mapping[str, Source], most
     """The soonest first. What is gone already is not among them: nobody can save it.
 
     Two round trips. Of more than twice `most` open records only the most overdue are looked at and those that wait
-    longest for their turn, of as many dead ones only the newest. Raises RedisError, OSError.
+    longest for their turn, of as many dead ones only the newest, of those in quarantine the oldest. Raises RedisError,
+    OSError.
     """
     ask = redis.pipeline(transaction=False)
     ask.time()
     ask.zrange(keys.due, 0, most - 1)
     ask.zrevrange(keys.due, 0, most - 1)
     ask.zrevrange(keys.dead, 0, 2 * most - 1)
-    (seconds, _), *groups = await ask.execute()
+    ask.zrange(keys.quarantined, 0, most - 1)
+    (seconds, _), *groups, held = await ask.execute()
     members = dict.fromkeys(raw.decode() for group in groups for raw in group)
-    ids = [member[3:] for member in members if member.startswith("dl:")]
+    ids = list(dict.fromkeys([*(one[3:] for one in members if one.startswith("dl:")), *(raw.decode() for raw in held)]))
     tell = redis.pipeline(transaction=False)
     for each in ids:
-        tell.hget(keys.record("dl", each), "delivery")
+        tell.hmget(keys.record("dl", each), ["delivery", "state"])
     return sorted(_soon(await tell.execute() if ids else [], sources, float(seconds)))
 
 
@@ -81,11 +88,11 @@ def by_route(found: Iterable[Expiring], routes: Iterable[str], other: str) -> di
     return dict(counts)
 
 
-def _soon(records: Iterable[bytes | None], sources: Mapping[str, Source], now: float) -> Iterator[Expiring]:
+def _soon(records: Iterable[Sequence[bytes | None]], sources: Mapping[str, Source], now: float) -> Iterator[Expiring]:
     perishable = {name: source for name, source in sources.items() if isinstance(source, Perishable)}
-    for written in records:
+    for written, state in records:
         with suppress(msgspec.MsgspecError):  # a record nobody can read, or none any more, must not spoil the look
             one = msgspec.json.decode(written or b"", type=_Led)
             expires = expiry(perishable, one.source, one.life)
             if expires is not None and now < expires <= now + SOON:
-                yield Expiring(expires, one.route, one.target, one.run_id, one.id)
+                yield Expiring(expires, one.route, one.target, one.run_id, one.id, state == _QUARANTINED)

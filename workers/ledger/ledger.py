@@ -2,7 +2,7 @@
 step that changes two things is one Lua script (`workers/lua`)."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -22,6 +22,7 @@ from workers.ledger.records import (
     DeliveryRecord,
     EventRecord,
     Fields,
+    LeadsTo,
     Lease,
     Signal,
     TakenDelivery,
@@ -36,6 +37,8 @@ LEASE_MS = 30_000
 _SCRIPTS = (
     "take",
     "renew",
+    "turn",
+    "doubt",
     "checkpoint",
     "hand_back",
     "finish",
@@ -47,7 +50,7 @@ _SCRIPTS = (
     "collected",
 )
 #: What people do: see `workers.ledger.letters` and `workers.ledger.quarantine`.
-_BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry", "release", "discard")
+_BY_HAND = ("retry", "drop", "replay", "replan", "pause", "resume", "hurry", "release", "discard", "unlearn")
 
 
 class LeaseLost(RunrelayError):
@@ -160,14 +163,14 @@ class Ledger:
         run: Run,
         deliveries: Sequence[Delivery],
         documents: dict[str, bytes],
-        gated: Mapping[str, Sequence[Delivery]] | None = None,
+        gated: Mapping[str, LeadsTo] | None = None,
         reason: str = "",
         after: After | None = None,
         keep_body: bool = False,
     ) -> None:
         """End planning: in one step, create and wake each delivery that does not exist yet and end the event.
 
-        gated: id of a delivery that is a gate → what it leads to, if the run is as expected or not.
+        gated: id of a delivery that is a gate → what it leads to. One that is there already leads to these, too.
         documents: sha → route document, for every `Delivery.cfg`. after: what the last of the deliveries leads to.
         keep_body: whether what the webhook said is kept although all is delivered.
         """
@@ -193,7 +196,7 @@ class Ledger:
             *(
                 part
                 for one in deliveries
-                for part in (one.id, encode(one), encode(Checkpoint()), _encoded(gated, one.id))
+                for part in (one.id, encode(one), encode(Checkpoint()), (gated or {}).get(one.id, LeadsTo()).lines())
             ),
         )
 
@@ -244,11 +247,6 @@ class Ledger:
         """A delivery of the route is through."""
         now = await self.now()
         await cast("Awaitable[int]", self.redis.hset(self.keys.fresh, route, str(now)))
-
-    async def first_in_turn(self, delivery: Delivery) -> str:
-        """Of the deliveries to a target that go one by one, the id of the one of the oldest run."""
-        first = await self.redis.zrange(self.keys.turns(delivery.route, delivery.target), 0, 0)
-        return first[0].decode() if first else delivery.id
 
     async def sweep(self, most: int) -> int:
         """Wake somebody for what is overdue, and let lines advance. Returns how many records were overdue."""
@@ -352,11 +350,6 @@ async def _hash(redis: Redis, key: str) -> Fields:
 
 async def _members(redis: Redis, key: str) -> set[bytes]:
     return await cast("Awaitable[set[bytes]]", redis.smembers(key))
-
-
-def _encoded(gated: Mapping[str, Iterable[Delivery]] | None, delivery_id: str) -> bytes:
-    led_to = list((gated or {}).get(delivery_id, ()))
-    return msgspec.json.encode(led_to) if led_to else b""
 
 
 def _flat(fields: Mapping[str, Any]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -65,7 +65,8 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery and how far it got. Times and words as in EventRecord; `attempt` counts tries that failed since it
-    last got further. `broken_off`: whether the turn before this one ended without a word, killed or fenced off."""
+    last got further. `broken_off`: whether the turn before this one ended without a word, killed or fenced off.
+    `facts`: what it, or the gate before it, found the run to be: names that templates know."""
 
     delivery: Delivery
     state: DeliveryState
@@ -79,6 +80,32 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     lonely: int = 0
     probing: bool = False
+    facts: dict[str, Any] = {}
+
+
+class LeadsTo(NamedTuple):
+    """What follows a gate.
+
+    Attributes:
+        wanted: at once if the run is as expected; in quarantine if not.
+        told: only if it is not.
+    """
+
+    wanted: tuple[Delivery, ...] = ()
+    told: tuple[Delivery, ...] = ()
+
+    def lines(self) -> bytes:
+        """`wanted` or `told` and a delivery as JSON on each."""
+        named = [(b"wanted ", one) for one in self.wanted] + [(b"told ", one) for one in self.told]
+        return b"".join(kind + msgspec.json.encode(one) + b"\n" for kind, one in named)
+
+    @classmethod
+    def of(cls, lines: bytes) -> "LeadsTo":
+        found: dict[bytes, list[Delivery]] = {b"wanted": [], b"told": []}
+        for line in lines.splitlines():
+            kind, _, written = line.partition(b" ")
+            found[kind].append(msgspec.json.decode(written, type=Delivery))
+        return cls(tuple(found[b"wanted"]), tuple(found[b"told"]))
 
 
 class TakenDelivery(DeliveryRecord, frozen=True, kw_only=True):
@@ -88,16 +115,14 @@ class TakenDelivery(DeliveryRecord, frozen=True, kw_only=True):
         run: as fetched when it was planned; None if it is no longer kept.
         body, via: of the announcement.
         family: how many records there are of the run, this one and its event included.
-        leads_to: of a gate, the deliveries that it leads to.
-        facts: what the gate that led to it found; names that its templates know.
+        leads_to: of a gate, what follows it.
     """
 
     run: Run | None
     body: bytes
     via: str
     family: int
-    leads_to: tuple[Delivery, ...] = ()
-    facts: dict[str, Any] = {}
+    leads_to: LeadsTo = LeadsTo()
 
 
 class AfterRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +197,7 @@ def delivery_record(fields: Fields) -> DeliveryRecord:
         detail=_text(fields, "detail"),
         lonely=_number(fields, "lonely"),
         probing=bool(_number(fields, "probing")),
+        facts=msgspec.json.decode(fields.get(b"facts", b"{}")),
     )
 
 
@@ -182,8 +208,7 @@ def taken_delivery(fields: Fields) -> TakenDelivery:
         body=fields.get(b"run_body", b""),
         via=_text(fields, "run_via"),
         family=_number(fields, "family"),
-        leads_to=msgspec.json.decode(fields.get(b"leads_to", b"[]"), type=tuple[Delivery, ...]),
-        facts=msgspec.json.decode(fields.get(b"facts", b"{}")),
+        leads_to=LeadsTo.of(fields.get(b"leads_to", b"")),
     )
 
 

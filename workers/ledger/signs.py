@@ -1,5 +1,5 @@
-"""Signs that something needs a person, beyond those that `workers.ledger.standing` sees: what died since a moment, runs
-that no webhook announced, and routes files that cannot be used."""
+"""Signs that something needs a person, beyond those that `workers.ledger.standing` sees: what died or was held back
+since a moment, runs that no webhook announced, and routes files that cannot be used."""
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -10,15 +10,16 @@ from redis.asyncio import Redis
 
 from config.keys import Keys, RecordKind
 
-#: Dead letters that are looked at in one go, the newest.
+#: Dead letters, or deliveries in quarantine, that are looked at in one go, the newest.
 MOST = 250
 #: ms for which a worker's word that it cannot use the routes file holds.
 MISREAD_MS = 90_000
 _FIELDS = ["reason", "source", "delivery", "after"]
 
 
-class Dead(NamedTuple):
-    """Where something died, and why. `route` and `target` are empty for events and for what comes after a run."""
+class Loss(NamedTuple):
+    """Where something died or is held back, and why. `route` and `target` are empty for events and for what comes after
+    a run."""
 
     reason: str
     source: str
@@ -27,11 +28,11 @@ class Dead(NamedTuple):
 
 
 class Toll(NamedTuple):
-    """How many died, and of the newest of them how many of each kind, with the newest id of each."""
+    """How many there are, and of the newest of them how many of each kind, with the newest id of each."""
 
     number: int
-    groups: Mapping[Dead, int]
-    examples: Mapping[Dead, str]
+    groups: Mapping[Loss, int]
+    examples: Mapping[Loss, str]
 
 
 class Missed(NamedTuple):
@@ -50,33 +51,43 @@ class _Led(msgspec.Struct):
 async def died(redis: Redis, keys: Keys, after: int, before: int, most: int = MOST) -> Toll:
     """What died between two moments (ms by Redis' clock), neither of them included. What died before now, by that
     clock, is all there: nothing is added to it later. Two round trips. Raises RedisError, OSError."""
+    return await _between(redis, keys, keys.dead, after, before, most)
+
+
+async def held_back(redis: Redis, keys: Keys, after: int, before: int, most: int = MOST) -> Toll:
+    """The same of what went into quarantine and is there still."""
+    return await _between(redis, keys, keys.quarantined, after, before, most)
+
+
+async def _between(redis: Redis, keys: Keys, index: str, after: int, before: int, most: int) -> Toll:
+    """An index has `<kind>:<id>`, or ids of deliveries, by ms."""
     ask = redis.pipeline(transaction=False)
-    ask.zcount(keys.dead, f"({after}", f"({before}")
-    ask.zrevrangebyscore(keys.dead, f"({before}", f"({after}", start=0, num=most)
+    ask.zcount(index, f"({after}", f"({before}")
+    ask.zrevrangebyscore(index, f"({before}", f"({after}", start=0, num=most)
     count, members = await ask.execute()
-    named = [raw.decode().partition(":") for raw in members]
+    named = [raw.decode().rpartition(":") for raw in members]
     for kind, _, record_id in named:
-        ask.hmget(keys.record(cast("RecordKind", kind), record_id), _FIELDS)
+        ask.hmget(keys.record(cast("RecordKind", kind or "dl"), record_id), _FIELDS)
     fields = await ask.execute() if named else []
     return _toll(count, zip((record_id for *_, record_id in named), fields, strict=True))
 
 
 def _toll(number: int, found: Iterable[tuple[str, Sequence[bytes | None]]]) -> Toll:
-    groups: dict[Dead, int] = {}
-    examples: dict[Dead, str] = {}
+    groups: dict[Loss, int] = {}
+    examples: dict[Loss, str] = {}
     for record_id, fields in found:
-        one = _dead(fields)
+        one = _loss(fields)
         groups[one] = groups.get(one, 0) + 1
         examples.setdefault(one, record_id)
     return Toll(number, groups, examples)
 
 
-def _dead(fields: Sequence[bytes | None]) -> Dead:
+def _loss(fields: Sequence[bytes | None]) -> Loss:
     reason, source, delivery, after = fields
     led = _Led((source or b"").decode(errors="replace"))
     with suppress(msgspec.MsgspecError):  # an event, or a record nobody can read: it died all the same
         led = msgspec.json.decode(delivery or after or b"", type=_Led)
-    return Dead((reason or b"").decode(errors="replace"), led.source, led.route, led.target)
+    return Loss((reason or b"").decode(errors="replace"), led.source, led.route, led.target)
 
 
 async def note_missed(redis: Redis, keys: Keys, source: str, run_id: str) -> None:

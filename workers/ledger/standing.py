@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from config.contracts.delivery import DeliveryState
 from config.contracts.reasons import Reason
 from config.keys import Keys, RecordKind
+from config.route import GATE
 from workers.ledger.holds import Hold, queues
 
 #: Records looked at from each end of a list.
@@ -62,7 +63,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         looked: how many of the open ones the rest is about.
         states: of these, how many by kind (`events`, `deliveries`, `deletions`) and state.
         oldest_event: birth of the oldest event that is not planned yet; None without one.
-        oldest: the same of deliveries, by where they lead.
+        oldest: the same of deliveries, by where they lead; of those that wait for nobody's word.
         letters: of the newest dead letters, the most frequent reason first.
         delivered: route → end of its last delivery, among the newest deliveries.
         paused: what keeps work waiting, though it could go.
@@ -131,7 +132,7 @@ async def look(redis: Redis, keys: Keys, most: int = MOST) -> Standing:
         looked=len(due),
         states=_states(due),
         oldest_event=min((one.at for one in due if one.kind == "ev"), default=None),
-        oldest=_earliest(one for one in due if one.kind == "dl"),
+        oldest=_earliest(one for one in due if one.kind == "dl" and one.state != DeliveryState.QUARANTINED),
         paused=_paused(held.holds, due),
         letters=_letters(died),
         delivered=_delivered(recent),
@@ -234,7 +235,7 @@ def _letters(lines: Iterable[_Line]) -> list[Letters]:
 def _delivered(lines: Iterable[_Line]) -> dict[str, int]:
     found: dict[str, int] = {}
     for one in lines:
-        if one.state in {DeliveryState.DELIVERED, DeliveryState.PARTIAL}:
+        if one.state in {DeliveryState.DELIVERED, DeliveryState.PARTIAL} and one.place.target != GATE:
             found[one.place.route] = max(one.ended, found.get(one.place.route, 0))
     return found
 

@@ -17,6 +17,7 @@ local function bear(id, written, checkpoint, state, now, fields)
     redis.call('SADD', ns .. ':run:' .. led.source .. ':' .. led.run_id, 'dl:' .. id)
     if state == 'quarantined' then
         redis.call('ZADD', ns .. ':due', whole(now + DAY), 'dl:' .. id)
+        redis.call('ZADD', ns .. ':quarantined', whole(now), id)
     else
         queue_up(id, led)
         dispatch('dl', id, now, led)
@@ -26,4 +27,19 @@ local function bear(id, written, checkpoint, state, now, fields)
     redis.call('HSET', record, 'v', 1, 'state', state, 'delivery', written, 'checkpoint', checkpoint, 'at', whole(now),
         'attempt', 0)
     return true
+end
+
+-- Create what a gate leads to: the announcement that wants it leads to it from now on.
+local function lead_to(id, written, checkpoint, state, now, fields)
+    if not bear(id, written, checkpoint, state, now, fields) then return end
+    local event = record_of('ev', cjson.decode(written).event_id)
+    local led_to = redis.call('HGET', event, 'deliveries')
+    if led_to then redis.call('HSET', event, 'deliveries', led_to .. ' ' .. id) end
+end
+
+-- A run that is as it should be, or that somebody takes for one, is how the next ones may be.
+local function count_as_usual(key, items)
+    redis.call('LPUSH', key, items)
+    redis.call('LTRIM', key, 0, 19)
+    redis.call('PEXPIRE', key, 400 * DAY)
 end

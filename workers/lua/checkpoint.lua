@@ -1,5 +1,6 @@
 -- Remember how far a delivery durably got. ARGV: namespace, id, token, checkpoint, how many items were left out,
--- `<stream>:<row>` and what is kept of each …, then parts of what the target will have been delivered, by name.
+-- `<stream>:<row>` and what is kept of each …, then parts of what the target will have been delivered, by name
+-- (`anew` in front: without those of before).
 -- Returns 1, or 0 when fenced off.
 -- Whatever it died of before, it got further.
 if not owns(ARGV[2], ARGV[3]) then return 0 end
@@ -10,8 +11,10 @@ if parts > 6 then
     redis.call('HSET', bad, unpack(ARGV, 6, parts - 1))
     redis.call('PEXPIRE', bad, 90 * DAY)
 end
--- Lua's stack holds some thousands of values.
-for from = parts, #ARGV, 2000 do
-    redis.call('HSET', ns .. ':next:' .. ARGV[2], unpack(ARGV, from, math.min(from + 1999, #ARGV)))
+-- What a delivery has noted goes with the rows it has to send again.
+if ARGV[parts] == 'anew' then
+    redis.call('UNLINK', ns .. ':next:' .. ARGV[2])
+    parts = parts + 2
 end
+put(ns .. ':next:' .. ARGV[2], parts)
 return 1

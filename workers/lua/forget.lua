@@ -50,6 +50,7 @@ end
 local function remove(kind, id, run)
     redis.call('DEL', record_of(kind, id), ns .. ':lease:' .. id, ns .. ':bad:' .. id, ns .. ':next:' .. id)
     redis.call('ZREM', ns .. ':dead', kind .. ':' .. id)
+    redis.call('ZREM', ns .. ':quarantined', id)
     if INDEX[kind] then redis.call('ZREM', INDEX[kind], id) end
     if run then redis.call('SREM', run, kind .. ':' .. id) end
     return true

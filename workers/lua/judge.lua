@@ -6,8 +6,7 @@
 local id = ARGV[2]
 if not owns(id, ARGV[3]) then return 0 end
 local now, record = clock(), record_of('dl', id)
-local had = redis.call('HMGET', record, 'after', 'delivery')
-local event = record_of('ev', cjson.decode(had[2]).event_id)
+local after = redis.call('HGET', record, 'after')
 local at = 8
 local fields = {}
 for _ = 1, tonumber(ARGV[7]) do
@@ -17,20 +16,13 @@ for _ = 1, tonumber(ARGV[7]) do
 end
 for i = at, #ARGV, 7 do
     local more = { 'reason', ARGV[i + 4], 'detail', ARGV[i + 5], 'facts', ARGV[i + 6] }
-    if had[1] then
+    if after then
         more[#more + 1] = 'after'
-        more[#more + 1] = had[1]
+        more[#more + 1] = after
     end
-    local led_to = redis.call('HGET', event, 'deliveries')
-    if bear(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], now, more) and led_to then
-        redis.call('HSET', event, 'deliveries', led_to .. ' ' .. ARGV[i])
-    end
+    lead_to(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], now, more)
 end
-if ARGV[5] ~= '' then
-    redis.call('LPUSH', ARGV[6], ARGV[5])
-    redis.call('LTRIM', ARGV[6], 0, 19)
-    redis.call('PEXPIRE', ARGV[6], 400 * DAY)
-end
+if ARGV[5] ~= '' then count_as_usual(ARGV[6], ARGV[5]) end
 redis.call('HSET', record, unpack(fields))
 finish('dl', id, 'delivered', ARGV[4], now)
 slim('dl', id, 'delivered')

@@ -20,6 +20,11 @@ local function set_fields(record, from)
     for i = from, #ARGV, 2 do redis.call('HSET', record, ARGV[i], ARGV[i + 1]) end
 end
 
+-- The same, for more of them than Lua's stack holds.
+local function put(key, from)
+    for i = from, #ARGV, 2000 do redis.call('HSET', key, unpack(ARGV, i, math.min(i + 1999, #ARGV))) end
+end
+
 local function open(name, kind, id, now)
     local said = redis.call('HMGET', record_of(kind, id), 'reason', 'detail')
     redis.call('HSET', ns .. ':circuit:' .. name, 'opened', whole(now), 'probe_at', whole(now + 15 * SECOND),
@@ -80,18 +85,29 @@ local function leave(kind, id, lane, now)
     advance(lane, now)
 end
 
+-- Whose turn it is now need not wait until it looks itself.
+local function call_next(place, now)
+    local id = redis.call('ZRANGE', ns .. ':turns:' .. place, 0, 0)[1]
+    if not id then return end
+    local record = redis.call('HMGET', record_of('dl', id), 'state', 'reason')
+    if record[1] == 'waiting' and record[2] == 'in_turn' then dispatch('dl', id, now) end
+end
+
 -- What the target was last delivered is what this delivery has noted, once it is through: a dead letter may go on. The
 -- next one has its turn.
-local function settle(id, state, led)
+local function settle(id, state, led, now)
     if (led.turn or 0) == 0 then return end
-    local place = led.route .. '/' .. led.target
-    redis.call('ZREM', ns .. ':turns:' .. place, id)
-    if redis.call('EXISTS', ns .. ':next:' .. id) == 0 then return end
+    local place, noted = led.route .. '/' .. led.target, ns .. ':next:' .. id
     if state == 'delivered' or state == 'partial' then
-        redis.call('RENAME', ns .. ':next:' .. id, ns .. ':last:' .. place)
+        if redis.call('EXISTS', noted) == 1 then
+            redis.call('UNLINK', ns .. ':last:' .. place)
+            redis.call('RENAME', noted, ns .. ':last:' .. place)
+        end
     elseif state ~= 'dead' then
-        redis.call('UNLINK', ns .. ':next:' .. id)
+        redis.call('UNLINK', noted)
     end
+    redis.call('ZREM', ns .. ':turns:' .. place, id)
+    call_next(place, now)
 end
 
 local function finish(kind, id, state, signal, now)
@@ -100,7 +116,7 @@ local function finish(kind, id, state, signal, now)
     redis.call('ZREM', ns .. ':due', kind .. ':' .. id)
     withdraw(id, tonumber(redis.call('HGET', record, 'seq')))
     leave_line(kind, id)
-    if kind == 'dl' then settle(id, state, led) end
+    if kind == 'dl' then settle(id, state, led, now) end
     if state == 'dead' then redis.call('ZADD', ns .. ':dead', whole(now), kind .. ':' .. id) end
     note(signal, kind, id, led, now)
     leave(kind, id, lane_of(kind, led), now)

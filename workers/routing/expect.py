@@ -62,15 +62,25 @@ def _amount(expect: Expect, items: int, usual: Sequence[int]) -> Iterator[str]:
         yield f"{items} items, at most {expect.max_items} were expected"
     if expect.drop_from_usual is not None and len(usual) >= FEWEST:
         middle = median(usual)
-        if items < middle * (1 - expect.drop_from_usual):
-            yield f"{items} items, {middle:.0f} are usual, and at most {expect.drop_from_usual:.0%} fewer were expected"
+        if items < _share(1 - expect.drop_from_usual, middle):
+            most = _percent(expect.drop_from_usual)
+            yield f"{items} items, {middle:.0f} are usual, and at most {most} fewer were expected"
+
+
+def _share(share: float, of: float) -> float:
+    """7 % of 100 are 7, whatever floats make of it."""
+    return round(share * of, 6)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.4g}%"
 
 
 def _filling(expect: Expect, tally: Mapping[str, int], items: int) -> Iterator[str]:
     for name, share in expect.filled.items():
         filled = tally.get(f"filled:{name}", 0)
-        if filled < share * items:
-            yield f"`{name}` is filled in {filled} of {items} items, in {share:.0%} it was expected"
+        if filled < _share(share, items):
+            yield f"`{name}` is filled in {filled} of {items} items, in {_percent(share)} of them it was expected"
 
 
 def _fit(tally: Mapping[str, int], seen: Mapping[str, str], items: int) -> Iterator[str]:

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import msgspec
-
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Rejected
 from config.language.expression import Clash, Columns, Expression
 from config.route import Transform
+from workers.routing.decoding import decoded, encoded
 
 
 class Shaped(NamedTuple):
@@ -49,12 +48,11 @@ class Shaper:
         """Rows keep their numbers. Raises Permanent (template_failed) if a function of somebody's own breaks."""
         if self.idle or not batch.count:
             return Shaped(batch)
-        raw = batch.items()
-        rows = _Rows(list(batch.numbers), [_decode(one) for one in raw], raw)
-        rows.tally["seen"] += len(raw)
+        rows = _Rows(list(batch.numbers), decoded(batch), batch.items())
+        rows.tally["seen"] += batch.count
         for step in self._steps:
             step.take(rows)
-        lines = b"".join(line + b"\n" for line in rows.lines())
+        lines = rows.lines()
         kept = tuple(rows.numbers)
         shaped = replace(batch, lines=lines, count=len(kept), kept=kept)
         return Shaped(shaped, tuple(rows.rejected), rows.tally)
@@ -79,8 +77,8 @@ class _Rows:
         self.rejected: list[Rejected] = []
         self.tally: Counter[str] = Counter()
 
-    def lines(self) -> list[bytes]:
-        return self.raw if self.raw is not None else [_encode(item) for item in self.items]
+    def lines(self) -> bytes:
+        return encoded(self.items) if self.raw is None else b"".join(line + b"\n" for line in self.raw)
 
     def keep(self, indexes: Sequence[int]) -> None:
         if len(indexes) == len(self.items):
@@ -130,12 +128,15 @@ class _Step:
             return
         found = self.transform.where.each(rows.items, self.scope, self.under)
         self._clashes(rows, found)
-        rows.keep([index for index, value in enumerate(found) if value and not isinstance(value, Clash)])
+        rows.keep([index for index, value in enumerate(found) if value and value.__class__ is not Clash])
 
     def _function(self, rows: _Rows) -> None:
         function, run = self.transform.function, self.scope["run"]
         assert function is not None
-        made = [function.call(item, run) for item in rows.items]
+        try:
+            made = [function.call(item, run) for item in rows.items]
+        except Exception as exc:  # whatever somebody's function does; what it says may hold an item
+            raise Permanent(Reason.TEMPLATE_FAILED, f"{function}: {type(exc).__name__}") from exc
         rows.change(made)
         rows.keep([index for index, item in enumerate(made) if item is not None])
 
@@ -146,26 +147,18 @@ class _Step:
             fit = [index for index, one in enumerate(found) if not isinstance(one, Clash)]
             found = [found[index] for index in fit]
             rows.keep(fit)
-        made = [
-            self._one_by_one(columns, item) if isinstance(one, Clash) else one
-            for item, one in zip(rows.items, found, strict=True)
-        ]
-        for one in made:
-            rows.tally.update(f"has:{name}" for name, value in one.items() if value is not None)
-        rows.tally.update({f"made:{name}": len(made) for name in columns.expressions})
+        made = [one.instead or {} if isinstance(one, Clash) else one for one in found]
+        for name in columns.expressions:
+            rows.tally[f"made:{name}"] += len(made)
+            rows.tally[f"has:{name}"] += len(made) - [one[name] for one in made].count(None)
         rows.change(
             made if replacing else [{**_mapping(old), **new} for old, new in zip(rows.items, made, strict=True)]
         )
 
-    def _one_by_one(self, columns: Columns, item: Any) -> dict[str, Any]:
-        """Null only for those whose types do not fit."""
-        found = {name: one.each([item], self.scope, self.under)[0] for name, one in columns.expressions.items()}
-        return {name: None if isinstance(value, Clash) else value for name, value in found.items()}
-
     def _clashes(self, rows: _Rows, found: Sequence[Any]) -> None:
-        clashes = [(index, one) for index, one in enumerate(found) if isinstance(one, Clash)]
-        if not clashes:
+        if Clash not in set(map(type, found)):
             return
+        clashes = [(index, one) for index, one in enumerate(found) if isinstance(one, Clash)]
         rows.tally["clash"] += len(clashes)
         if self.transform.strict:
             rows.reject(clashes)
@@ -173,7 +166,3 @@ class _Step:
 
 def _mapping(item: Any) -> dict[str, Any]:
     return item if isinstance(item, dict) else {}
-
-
-_decode = msgspec.json.decode
-_encode = msgspec.json.encode

@@ -8,6 +8,7 @@ from config.language.template import Template
 from workers.formats import FileTarget
 from workers.routing.paths import fenced, with_extension
 
+#: `rows` are those that `fields` makes of records, or of the run.
 _STEMS = {
     "items": "{{ run.id }}{% if dataset != 'default' %}.{{ dataset }}{% endif %}",
     "requests": "{{ run.id }}.requests",

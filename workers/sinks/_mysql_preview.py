@@ -14,7 +14,7 @@ from workers.sinks._mysql_values import TEXT, Column, type_of
 def previewed(target: TableTarget, shipment: Shipment, batch: Batch) -> Iterator[str]:
     """Columns, and the statement with its rows."""
     types, rows = _fitted(target, shipment, batch)
-    names = names_of(rows)
+    names = names_of(target, rows.rows, {})
     head, tail = statement(target, names)
     yield f"table {target.table}"
     yield _shown.columns(target, (f"{name} {type}" for name, type in types.items()))
@@ -32,7 +32,7 @@ def _fitted(target: TableTarget, shipment: Shipment, batch: Batch) -> tuple[dict
         for name, written in assumed(target, batch.items()).items()
     }
     while True:
-        columns = {name: Column(type.lower(), may_be_emptied=False) for name, type in types.items()}
+        columns = {name: Column(type.lower()) for name, type in types.items()}
         rows = Rows(target, columns, (*stamp_of(shipment), _shown.NOW), sys.maxsize)
         rows.take(list(zip(batch.numbers, batch.items(), strict=False)))
         if not rows.new:

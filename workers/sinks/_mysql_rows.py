@@ -151,7 +151,7 @@ class Inserts:
 
     async def put(self, rows: Rows) -> int:
         """How many rows the server says it wrote."""
-        names = names_of(rows)
+        names = names_of(self.target, rows.rows, self.columns)
         head, tail = statement(self.target, names)
         out, part, size = 0, list[tuple[int, str]](), 0
         most = min(STATEMENT, self.session.packet - 8192)
@@ -181,11 +181,11 @@ class Inserts:
         return await self._insert(head, tail, part[:half]) + await self._insert(head, tail, part[half:])
 
 
-def names_of(rows: Rows) -> list[str]:
+def names_of(target: TableTarget, rows: Iterable[Row], columns: Mapping[str, Column]) -> list[str]:
     """The columns that are written. An upsert empties those that its item does not have."""
-    used = dict.fromkeys(column for row in rows.rows for column in row.cells)
-    if rows.target.mode == "upsert":
-        found = rows.columns.items()
+    used = dict.fromkeys(column for row in rows for column in row.cells)
+    if target.mode == "upsert":
+        found = columns.items()
         used |= dict.fromkeys(column for column, facts in found if facts.may_be_emptied and column not in STAMPS)
     return list(used)
 

@@ -110,8 +110,8 @@ class Target(FileTarget, frozen=True):
         None,
         description="Where under `url`; its end says the format, and `.gz` or `.zst` compresses. By default "
         "`{{ run.id }}.jsonl` for items, `{{ run.id }}/{{ batch.number }}.jsonl` for batches of them, "
-        "`{{ run.id }}/{{ record.key }}`, `{{ run.id }}.requests.jsonl`, `{{ run.id }}.run.json`, "
-        "`{{ run.id }}.log.txt`, and `alerts/{{ record.key }}`.",
+        "`{{ run.id }}/{{ record.key }}`, `{{ run.id }}.requests.jsonl`, `{{ run.id }}.rows.jsonl` for what "
+        "`fields` makes of records, `{{ run.id }}.run.json`, `{{ run.id }}.log.txt`, and `alerts/{{ record.key }}`.",
         examples=["path: '{{ actor.name }}/{{ run.id }}.parquet'"],
     )
 

@@ -10,11 +10,58 @@ from hypothesis import strategies as st
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.language.expression import Clash, Columns, Expression
+from config.language.filters import FILTERS
 from config.language.operators import MOST
 from tests.config.language.test_any_template import KEYS, SCOPE, Watched, expressions
 
 NAMES = st.sampled_from(["item"] * 9 + ["run", "dataset", "record", "task", "self", "itme", "null", "_items", "_show"])
-SOURCES = expressions(NAMES) | st.text(max_size=12) | st.builds("{}{}".format, expressions(NAMES), st.text(max_size=3))
+#: Such as people may write; what is made of them is mostly understood.
+LEAST = st.sampled_from(
+    [
+        *("item", "item.a", "item.b", "item.items", "item['__class__']", "item.long", "item.format", "run", "dataset"),
+        *("record.a", "0", "1.5", "'a'", "'1.299,00 €'", "'{0.__class__}'", "'%d'", "null", "true", "[]"),
+    ]
+)
+UNARY = st.sampled_from(
+    [
+        *(
+            "{}[0]",
+            "{}['a']",
+            "{}[1:]",
+            "{}.keys",
+            "not {}",
+            "-{}",
+            "[{}]",
+            "{{'a': {}}}",
+            "{} is none",
+            "{} is string",
+        ),
+        *(f"{{}} | {name}" for name in FILTERS if name not in ("hmac", "map")),
+    ]
+)
+BINARY = st.sampled_from(
+    [
+        *(f"{{}} {sign} {{}}" for sign in ("+", "+", "-", "==", "!=", "<", ">=", "in", "not in", "and", "or")),
+        *("{} | hmac({})", "{} | map({})", "{} | join({})", "{} | split({})", "{} | date({})", "{} | default({})"),
+        *("{} | number(otherwise={})", "{} | round({})", "{} is matching({})", "{} is startswith({})"),
+        *("[{}, {}]", "{{'a': {}, 'b': {}}}", "{}[{}]", "{}[{}:]", "(1 < {} <= {})", "({} if {})"),
+    ]
+)
+LIKELY = st.recursive(
+    LEAST,
+    lambda inner: (
+        st.builds(lambda form, one: f"({form.format(one)})", UNARY, inner)
+        | st.builds(lambda form, one, other: f"({form.format(one, other)})", BINARY, inner, inner)
+    ),
+    max_leaves=10,
+)
+SOURCES = (
+    LIKELY
+    | LIKELY
+    | expressions(NAMES)
+    | st.text(max_size=12)
+    | st.builds("{}{}".format, expressions(NAMES), st.text(max_size=3))
+)
 
 #: What items are made of: keys that are names of Python's own, texts that would do something if they were formatted.
 TEXTS = st.text(max_size=6) | st.sampled_from(
@@ -94,9 +141,18 @@ AROUND = {"run": {"id": "r1"}, "dataset": "y" * 30_000, "record": msgspec.Raw(b'
 @example(source="item|int|string", items=[10**5000])
 @example(source="item[item:item:item]", items=[10**30, [1], "a"])
 def test_an_expression_is_refused_or_gives_data_within_its_limits(source: str, items: list[Any]) -> None:
-    expression = understood(source)
-    if expression is None:
-        return
+    if expression := understood(source):
+        keeps_within(expression, items)
+
+
+@given(source=LIKELY, items=ITEMS)
+def test_what_is_understood_gives_data_within_its_limits(source: str, items: list[Any]) -> None:
+    if expression := understood(source):
+        keeps_within(expression, items)
+
+
+def keeps_within(expression: Expression, items: list[Any]) -> None:
+    """It gives JSON for each item, not too much of it, and the same alone, among others and among columns."""
     values = expression.each(items, AROUND)
     assert len(values) == len(items)
     for value, item in zip(values, items, strict=True):
@@ -105,7 +161,7 @@ def test_an_expression_is_refused_or_gives_data_within_its_limits(source: str, i
             assert by_itself.why.endswith(f": {value.why}")
         else:
             assert (value, is_json(value)) == (by_itself, True)
-            assert size(value) <= limit(source, item)
+            assert size(value) <= limit(expression.source, item)
     columns = Columns({"first": expression, "second": Expression("item")}).each(items, AROUND)
     assert [isinstance(one, Clash) for one in columns] == [isinstance(value, Clash) for value in values]
     assert all(
@@ -115,7 +171,7 @@ def test_an_expression_is_refused_or_gives_data_within_its_limits(source: str, i
     )
 
 
-@given(source=expressions(NAMES))
+@given(source=LIKELY | expressions(NAMES))
 def test_nothing_private_of_an_item_is_asked_for(source: str) -> None:
     expression = understood(source)
     if expression is None:

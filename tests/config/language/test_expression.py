@@ -53,6 +53,7 @@ def wrong(source: object) -> str:
         ("item.images[::-1]", ["c.jpg", "b.jpg", "a.jpg"]),
         ("item.items", "a key that is also a method"),
         ("item.get", "another"),
+        ("item.get | upper", "ANOTHER"),
         ("item.huge", 10**30),
         ("item.huge + 1", 10**30 + 1),
         ("item.half", "\ud800"),
@@ -129,6 +130,8 @@ def test_an_expression_stands_for_a_value(source: str, value: Any) -> None:
         ("item.__class__", None),
         ("item['__class__'].mro", None),
         ("item.images.append", None),
+        ("item.values | default('none')", "none"),
+        ("item.url.upper or item.images.append or item.__class__ or item.seller['__init__']", None),
     ],
 )
 def test_what_is_missing_is_null_and_null_is_quiet(source: str, value: Any) -> None:
@@ -203,7 +206,12 @@ def test_what_does_not_fit_is_told_without_what_it_was(source: str, why: str) ->
         ("item.a | date(form='%d', form='%m')", "filter `date`: form stands twice"),
         ("item.a | join(*item.b)", "filter `join`: write its arguments one by one, without `*`"),
         ("item.a | _key('x')", "unknown filter `_key`: there are code, date,"),
-        ("item.a.upper()", "expressions have no calls: use names, `if`, and filters (code, date,"),
+        ("item.a.upper()", "expressions have no calls: write it as a filter, `… | upper`"),
+        ("len(item.a) > 3", "expressions have no calls: write it as a filter, `… | length`"),
+        ("item.a.startswith('x')", "expressions have no calls: write it as a test, `… is startswith('…')`"),
+        ("item.a.find('x')", "expressions have no calls: use names, `if`, and filters (code, date,"),
+        ("item.a is null", "unknown test `null`: did you mean `none`?"),
+        ("item.a === 3", "not an expression: unexpected '=': `==` compares"),
         ("item.price * 2", "expressions have no `*`: use names, `if`, and filters (code, date,"),
         ("(" * 3000 + "1" + ")" * 3000, "not an expression: nested too deeply"),
         ("item" + ".a" * 60, "not an expression: nested too deeply"),
@@ -223,7 +231,7 @@ def test_a_place_may_know_other_names() -> None:
         names = frozenset({"run"})
 
     assert OfRun("run.id").value(SCOPE) == "r1"
-    with pytest.raises(ValueError, match=r"^unknown name `item`: there are run$"):
+    with pytest.raises(ValueError, match=r"^`item` has no meaning here, where the whole run is looked at: move it "):
         OfRun("item.a")
     assert Expression("alert.kind", names={"alert"}).value({"alert": {"kind": "dead"}}) == "dead"
 
@@ -252,7 +260,8 @@ def test_an_expression_is_a_field_that_keeps_its_source() -> None:
     ],
 )
 def test_a_bare_path_is_known_as_one(source: str, path: tuple[str, ...] | None, roots: set[str]) -> None:
-    assert (Expression(source).path, Expression(source).roots) == (path, roots)
+    assert Expression(source).path == path
+    assert Expression(source).roots == roots
 
 
 def test_items_that_do_not_fit_do_not_disturb_the_others() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,24 +19,23 @@ from structlog.testing import capture_logs
 from config.contracts.delivery import DeliveryState
 from config.contracts.event import EventState
 from config.reloading import Watch
+from config.route import GATE
 from config.routes import RouteTable, load
 from config.settings import Settings
 from tests.end_to_end.installation import eventually
-from tests.workers.ledger.books import Books
+from tests.workers.ledger.books import LIFE, Books, delivery
 from tests.workers.ledger.test_expiring import DAY, HOUR, ended_ago
 from tests.workers.ledger.test_lanes import LANE, lives, opened, took
 from workers.care import alarms
 from workers.care.alarms import Alarms, alarm_forever
 from workers.ledger import signs
-from workers.ledger.records import Signal
+from workers.ledger.quarantine import discard
+from workers.ledger.records import Born, Signal
 from workers.ledger.signs import note_missed
 from workers.runtime import Runtime
 
-HEAD = """\
-version: 1
-sources: {apify: {token: tok-0123456789}}
-routes: [{name: all, when: {status: SUCCEEDED}, to: [{sink: out}]}]
-"""
+HEAD = "version: 1\nsources: {apify: {token: tok-0123456789}}\n"
+ROUTES = "routes: [{name: all, when: {status: SUCCEEDED}, to: [{sink: out}]}]\n"
 TO_FILE = "sinks: {out: {type: file, base: '{folder}/told'}}\nalerts: {to: [{sink: out}], at_most: 1/15m}\n"
 
 
@@ -76,6 +76,7 @@ class Place:
 
     def table(self, text: str = TO_FILE) -> RouteTable:
         file = self.folder / "runrelay.yaml"
+        text = text if "routes:" in text else ROUTES + text
         file.write_text(HEAD + text.replace("{folder}", str(self.folder)))
         return load(file, {})
 
@@ -114,6 +115,22 @@ class Place:
             await self.books.ledger.finish(lease, DeliveryState.DEAD, **said)
         await asyncio.sleep(0.002)  # what dies in the millisecond of the look is told the next time
         return [one.id for one in ones]
+
+    async def hold(self, *targets: str, life: str = LIFE) -> list[str]:
+        """A run is not as its route expects: deliveries go into quarantine; their ids."""
+        gate = delivery(GATE, life=life)
+        await self.books.plan(gate, body=gate.id.encode())
+        ones, said = [delivery(target, life=life) for target in targets], "1 items, canary-of-an-item"
+        born = [Born(one, DeliveryState.QUARANTINED, "not_as_expected", said) for one in ones]
+        await self.books.ledger.judge(await took(self.books, gate), born, None, Signal.READ, reason="not_as_expected")
+        await asyncio.sleep(0.002)  # as above
+        return [one.id for one in ones]
+
+    async def fresh(self, **noted: float) -> None:
+        """What is noted of routes, in seconds before now. `__since` stands for the other part of the name."""
+        now = await self.books.now()
+        fields = {name.replace("__", "|"): now - round(ago * 1000) for name, ago in noted.items()}
+        await cast("Awaitable[int]", self.books.redis.hset("rr:fresh", mapping=fields))
 
 
 @pytest.fixture
@@ -272,6 +289,84 @@ async def test_a_target_that_fails_is_told_and_that_it_answers_again(place: Plac
     assert ended["over"] == ["target all/rows fails again and again"]
 
 
+async def test_what_goes_into_quarantine_is_told_once_with_what_to_do(place: Place) -> None:
+    crm, lake = await place.hold("crm", "lake")
+    await place.turn()
+    await place.turn()
+    (first,) = place.told()
+    assert (first["kind"], first["count"], first["over"]) == ("quarantined", 2, [])
+    assert {one.pop("target"): one for one in first["about"]} == {
+        name: {
+            "subject": f"1 × not_as_expected at all/{name}",
+            "source": "apify",
+            "route": "all",
+            "reason": "not_as_expected",
+            "count": 1,
+            "example": example,
+        }
+        for name, example in (("crm", crm), ("lake", lake))
+    }
+    assert first["text"].startswith("Runrelay: 2 deliveries in quarantine\n- 1 × not_as_expected at all/")
+    assert first["text"].endswith(
+        "\nWhat to do: runrelay quarantine show ID says what is not as expected; then quarantine release or discard it"
+    )
+    assert "canary" not in json.dumps(first)
+    (later,) = await place.hold("crm", life="2026-02-01T00:00:00.000Z")
+    await place.later("out|quarantined")
+    await place.turn()
+    second = next(one for one in place.told() if one["count"] == 1)
+    assert [one["example"] for one in second["about"]] == [later]
+
+
+async def test_what_was_let_go_before_somebody_looked_is_not_told(place: Place) -> None:
+    (one,) = await place.hold("crm")
+    record = await place.books.ledger.delivery(one)
+    assert record
+    assert await discard(place.books.ledger, record) == "done"
+    await place.turn()
+    assert place.told() == []
+
+
+FRESH = TO_FILE + "routes: [{name: all, freshness: {every: 6h}, to: [{sink: out}]}]\n"
+
+
+async def test_a_route_that_does_not_deliver_in_time_is_told_until_it_does(place: Place) -> None:
+    text = FRESH.replace("1/15m", "9/15m")
+    await place.fresh(all=5 * HOUR, all__since=90 * HOUR)
+    await place.turn(text)
+    assert place.told() == []
+    await place.fresh(all=7 * HOUR)
+    await place.turn(text)
+    await place.turn(text)
+    (begun,) = place.told()
+    last = datetime.fromtimestamp(await noted(place, "all") / 1000, UTC)
+    since = (last + timedelta(hours=6)).isoformat(timespec="seconds")
+    subject = (
+        f"route all is stale since {since}: every 6h is wanted, last delivery {last.isoformat(timespec='seconds')}"
+    )
+    assert (begun["kind"], begun["count"]) == ("stale", 1)
+    assert begun["about"] == [{"subject": subject, "route": "all", "since": since}]
+    assert begun["text"] == (
+        f"Runrelay: 1 route has not delivered in time\n- {subject}\n"
+        "What to do: runrelay runs lists what came, runrelay status what waits; if no run came, look at its schedule"
+    )
+    await place.books.ledger.note_fresh("all")
+    await place.turn(text)
+    ended = next(one for one in place.told() if one["over"])
+    assert (ended["count"], ended["over"]) == (0, ["route all is stale"])
+
+
+async def test_a_route_that_has_never_delivered_is_told_as_such(place: Place) -> None:
+    await place.fresh(all__since=7 * HOUR)
+    await place.turn(FRESH)
+    (alert,) = place.told()
+    assert alert["text"].splitlines()[1].endswith(": every 6h is wanted, no delivery since that is wanted")
+
+
+async def noted(place: Place, name: str) -> int:
+    return int(await cast("Awaitable[bytes]", place.books.redis.hget("rr:fresh", name)))
+
+
 async def test_runs_that_no_webhook_announced_are_told_by_source(place: Place) -> None:
     books = place.books
     for number in range(3):
@@ -295,6 +390,14 @@ async def test_data_that_is_about_to_be_deleted_is_told_by_route_and_once(place:
     assert (alert["kind"], alert["count"]) == ("expiring", 2)
     assert [(one["route"], one["count"]) for one in alert["about"]] == [("all", 2)]
     assert list((await place.book("out|expiring"))["told"]) == [second.id]
+
+
+async def test_of_what_is_about_to_be_deleted_it_is_told_how_much_is_in_quarantine(place: Place) -> None:
+    ended = datetime.fromtimestamp(await place.books.now() / 1000 - 6.5 * DAY, UTC)
+    await place.hold("crm", "lake", life=ended.isoformat())
+    await place.turn(TO_FILE.replace("at_most", "kinds: expiring, at_most"))
+    (alert,) = place.told()
+    assert alert["about"][0]["subject"].startswith("2 deliveries of all not done, 2 in quarantine; the first data may ")
 
 
 async def test_a_file_that_cannot_be_used_is_told_with_its_place_until_it_is_mended(

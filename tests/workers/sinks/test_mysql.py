@@ -553,6 +553,19 @@ class TestColumns:
         assert far_side.items("r1") == [b"1", b"2"]
 
 
+@pytest.mark.parametrize("mode", [{}, {"mode": "upsert", "key": "url", "order": "none"}])
+async def test_the_rows_of_a_preview_are_those_that_are_there_then(
+    mode: dict[str, str], connect: Connect, far_side: Tables, settings: dict[str, Any]
+) -> None:
+    items = [b'{"url":"u1","price":9.90,"tags":["a\'"]}', b'{"url":"u2","price":"x","in":{"a":null}}', b"[1]"]
+    shipped = shipment(into(stamp=False, **mode))
+    said = list(mysql.preview(mysql.Config.model_validate(settings), shipped, batches(items)[0]))
+    (taken, *_) = await fill(connect, shipped, *items)
+    rows = [far_side.rows(f"SELECT {line[1:-1]}")[0] for line in said if line.startswith("(")]
+    assert rows == far_side.rows("SELECT url, price, tags, `in`, _more FROM results ORDER BY url")
+    assert [f"item {one.offset} is rejected: {one.why}" for one in taken.rejected] == said[-1:]
+
+
 class TestTrouble:
     @pytest.mark.parametrize(
         ("changed", "before", "kind", "reason", "line"),

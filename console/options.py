@@ -1,0 +1,153 @@
+"""What can be said of the keys of a model, in the words of a file: kinds, defaults, examples."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import AnyUrl, BaseModel, BeforeValidator, HttpUrl, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from config.language.expression import Expression
+from config.language.function import Function
+from config.language.schema import JsonSchema
+from config.language.template import Template
+from config.language.values import Value
+from config.shapes import listed
+from config.units import octets, per_time, seconds, share
+
+_UNITS = {seconds: "duration", octets: "size", per_time: "rate", share: "percentage"}
+_AMOUNTS = {"duration", "size", "rate"}
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "yes or no",
+    Path: "path",
+    SecretStr: "secret",
+    AnyUrl: "URL",
+    HttpUrl: "URL",
+    Template: "template",
+    Expression: "expression",
+    Function: "function",
+    JsonSchema: "JSON Schema",
+    Value: "text or mapping",
+    BaseModel: "block",
+    dict: "mapping",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key.
+
+    Attributes:
+        name: as written; of a block in a block, `block.key`.
+        kind: what may stand there, in a word or two.
+        default: as written; None if it must be given.
+        example: a line of a file; empty if there is none.
+    """
+
+    name: str
+    kind: str
+    default: str | None
+    description: str
+    example: str = ""
+
+
+def options(model: type[BaseModel], before: str = "") -> Iterator[Option]:
+    """Those that are required come first."""
+    for name, info in sorted(model.model_fields.items(), key=lambda field: not field[1].is_required()):
+        key = f"{before}{info.alias or name}"
+        inner = block(info.annotation)
+        if inner is None or info.description:
+            yield option(key, info)
+        if inner is not None:
+            yield from options(inner, f"{key}.")
+
+
+def option(key: str, info: FieldInfo) -> Option:
+    """What can be said of one field."""
+    description = " ".join((info.description or "").split())
+    return Option(key, _kind(info), _default(info), description, str(info.examples[0]) if info.examples else "")
+
+
+def default(info: FieldInfo) -> Any:
+    """What holds where the key is left out, as a file would have it; None if that is nothing, or the key is required.
+
+    A field that is filled in elsewhere says so in its `json_schema_extra`.
+    """
+    if isinstance(info.json_schema_extra, dict) and "default" in info.json_schema_extra:
+        return info.json_schema_extra["default"]
+    if info.is_required():
+        return None
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined or isinstance(value, BaseModel) or value in ("", (), [], {}, frozenset()):
+        return None
+    unit = _kind(info)
+    return _amount(value, unit) if unit in _AMOUNTS and value is not None else value
+
+
+def block(annotation: Any) -> type[BaseModel] | None:
+    """The model of a block of options."""
+    if get_origin(annotation) in {Union, UnionType}:
+        return next(filter(None, map(block, get_args(annotation))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _kind(info: FieldInfo) -> str:
+    for constraint in info.metadata:
+        if isinstance(constraint, BeforeValidator) and constraint.func in _UNITS:
+            return _UNITS[constraint.func]
+        if isinstance(constraint, BeforeValidator) and constraint.func is listed:
+            return f"{_word(get_args(info.annotation)[0])} or list"
+    return _word(info.annotation)
+
+
+def _word(annotation: Any) -> str:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " · ".join(f"`{_written(one)}`" for one in inner)
+    if origin in {Union, UnionType}:
+        return " or ".join(dict.fromkeys(_word(one) for one in inner if one is not NoneType))
+    if hasattr(annotation, "__metadata__"):
+        return _kind(FieldInfo.from_annotation(annotation))
+    if origin in {tuple, list, frozenset, set}:
+        return f"list of {_many(_word(inner[0]))}" if inner else "list"
+    if origin is dict and inner[1] is not Any:
+        return f"mapping of {_many(_word(inner[1]))}"
+    known = (annotation, *getattr(annotation, "__mro__", ()))
+    return next((_WORDS[one] for one in known if one in _WORDS), getattr(annotation, "__name__", "value").lower())
+
+
+def _many(word: str) -> str:
+    return f"{word}s" if word.isalpha() else word
+
+
+def _default(info: FieldInfo) -> str | None:
+    if info.is_required():
+        return None
+    value = default(info)
+    return "" if value is None else _written(value)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list | frozenset):
+        return f"[{', '.join(map(_written, value))}]"
+    return str(value)
+
+
+def _amount(value: Any, unit: str) -> str:
+    """As somebody would write it."""
+    if unit == "rate":
+        return f"{value.many}/{_amount(value.seconds, 'duration')}".replace("/1s", "/s")
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if unit == "duration" else ()
+    units = units or (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1))
+    for name, size in units:
+        if value >= size and value % size == 0:
+            return f"{int(value // size)}{name}"
+    return f"{round(value * 1000)}ms" if unit == "duration" and value else str(value)

@@ -1,0 +1,93 @@
+"""A run somebody names: by its id, also as `source:id`, or by an id of ours. The ledger is asked first, if it is there:
+otherwise the platform tells."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from config.contracts.run import Run
+from config.contracts.source import Api
+from config.routes import RouteTable
+from config.settings import Settings
+from config.sources.apify import ApifySource
+from console.failures import CommandFailed
+from console.ledger_search import Found, find, run_named
+from console.opening import nearby, open_ledger
+from console.starting import api_of, chosen
+from workers.ledger.ledger import Ledger
+from workers.ledger.records import DeliveryRecord
+from workers.names import Names, mentioned
+
+#: What may be an id of ours, or the beginning of one.
+_OURS = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run, with the names that the file uses, and what is known of it here.
+
+    Attributes:
+        kept: whether it is as the ledger kept it when it was planned; if not, as the platform tells it now.
+        body, via: of the announcement that led to that.
+        deliveries: what it led to, as far as the ledger knows.
+    """
+
+    run: Run
+    source: ApifySource
+    kept: bool
+    body: bytes = b""
+    via: str = ""
+    deliveries: Sequence[DeliveryRecord] = field(default=())
+
+
+async def find_run(settings: Settings, table: RouteTable, named: str | None, word: str) -> PastRun:
+    """named: of the source, if somebody said which. Raises CommandFailed, and the verdicts of the platform."""
+    near, (name, _, run_id) = nearby(settings), word.rpartition(":")
+    async with open_ledger(near.redis_url, near.namespace) as ledger:
+        found = await _found(ledger, name or named, run_id)
+        planned = [event for event in found.events if event.run] if found else []
+        if found and planned:
+            event = max(planned, key=lambda one: one.at)
+            assert event.run, "that is how they were chosen"
+            source = chosen(table, event.source)
+            return PastRun(event.run, source, True, event.body, event.via, found.deliveries)
+    source, run_id = await place_of(settings, table, named, word)
+    async with api_of(source) as api:
+        run = await Names().named(source, api, await source.run(api, run_id), mentioned(table))
+    return PastRun(run, source, kept=False)
+
+
+async def _found(ledger: Ledger, source: str | None, word: str) -> Found | None:
+    """What the ledger has of it, all of its run; None if that is nothing, of another source, or cannot be asked."""
+    try:
+        place = await run_named(ledger, word)
+        if place is None or source not in {None, place[0]}:
+            return None
+        found = await find(ledger, word)
+        return found if found.events else Found(*await ledger.of_run(*place))
+    except RedisError:
+        return None
+
+
+async def place_of(settings: Settings, table: RouteTable, named: str | None, word: str) -> tuple[ApifySource, str]:
+    """Whose run, and its id. Raises CommandFailed."""
+    name, _, run_id = word.rpartition(":")
+    if name:
+        return chosen(table, name), run_id
+    if _OURS.fullmatch(word) or (named is None and len(table.sources) > 1):
+        near = nearby(settings)
+        async with open_ledger(near.redis_url, near.namespace) as ledger:
+            if place := await run_named(ledger, word):
+                return chosen(table, place[0]), place[1]
+    return chosen(table, named), word
+
+
+async def fetched(source: ApifySource, api: Api, run_id: str, actor: str) -> Run:
+    """The run of that id or, without one, the last of that Actor. Raises CommandFailed if it has none."""
+    if run_id:
+        return await source.run(api, run_id)
+    async for one in source.ended_runs(api, started_after=0.0, actor=actor):
+        return await source.run(api, one.id)  # lists tell less of a run
+    raise CommandFailed("not_found", f"no run of {actor} has ended: start one, or give the id of another Actor's")

@@ -1,0 +1,61 @@
+"""What somebody gets to read who asks for changes where there is nothing to compare."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.loading import HEAD, table, told
+
+TO = "    to: [{sink: rows}]\n"
+ROUTE = "routes:\n  - name: all\n"
+
+MISTAKES = {
+    "no key": (
+        ROUTE + "    to: [{sink: rows, only: {change: new}}]\n",
+        ["9:29: routes[0].to[0].only: `key` is missing · Example: `key: [url]`"],
+    ),
+    "a change that is none": (
+        ROUTE + "    to: [{sink: rows, only: {change: [new, updated], key: id}}]\n",
+        [],
+    ),
+    "two datasets": (
+        ROUTE + "    read: {dataset: [default, details], only: {key: id}}\n" + TO,
+        [],
+    ),
+    "every dataset": (
+        ROUTE + '    read: {dataset: "*"}\n    to: [{sink: rows, only: {key: id}}]\n',
+        [],
+    ),
+    "records": (
+        ROUTE + "    read: {records: OUTPUT}\n    to: [{sink: out, send: records, only: {key: id}}]\n",
+        [],
+    ),
+    "a key that is not sent": (
+        ROUTE + "    to: [{sink: rows, fields: {name: item.name}, only: {key: [url, name]}}]\n",
+        [],
+    ),
+    "no room": (
+        ROUTE + "    to: [{sink: rows, only: {key: id, max_keys: 0}}]\n",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("added", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_with_its_place(tmp_path: Path, added: str, said: list[str]) -> None:
+    assert told(tmp_path, HEAD + added) == [f"runrelay.yaml:{line}" for line in said]
+
+
+def test_what_is_said_of_a_route_holds_for_its_targets(tmp_path: Path) -> None:
+    route = (
+        "routes: [{name: all, read: {only: {key: id}}, to: [{sink: rows}, {sink: rows, name: b, only: {key: [a, b]}}]}]"
+    )
+    first, second = table(tmp_path, HEAD + route).routes[0].to
+    assert first.only
+    assert second.only
+    assert (first.only.change, first.only.key, first.only.max_keys) == (
+        ("new", "changed", "removed"),
+        ("id",),
+        1_000_000,
+    )
+    assert second.only.key == ("a", "b")

@@ -1,0 +1,431 @@
+"""What a target is told that is told of changes only: turns of deliveries on a real Redis."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from config.contracts.delivery import DeliveryState
+from config.settings import Settings
+from tests.workers.feeding import DEAD, DELIVERED, FINISHED, PARTIAL, Feed, items
+
+ALL = "change: [new, changed, removed], key: [id]"
+Made = Callable[..., Feed]
+
+
+@pytest.fixture
+def feed(redis: Redis, settings: Settings, tmp_path: Path) -> Made:
+    def make(only: str = ALL, more: str = "") -> Feed:
+        return Feed(redis, settings, tmp_path, only, more)
+
+    return make
+
+
+async def test_each_run_tells_what_differs_from_the_one_before(feed: Made) -> None:
+    shop = feed()
+    assert (await shop.run(items(a=1, b=1, c=1))).state is DELIVERED
+    assert shop.heard() == [("new", "a"), ("new", "b"), ("new", "c")]
+    one = await shop.plan([*items(a=1, b=2, d=1), {"price": 1, "id": "a"}])
+    assert (await shop.through(one)).state is DELIVERED
+    assert shop.heard() == [("changed", "b"), ("new", "d"), ("removed", "c")]
+    assert await shop.count(one) == {"read": 4, "filtered": 2, "added": 1, "delivered": 3}
+    assert shop.consumer.rows[-3:] == [1, 2, 4], "rows keep their numbers; those of keys that are gone follow"
+    await shop.run(items(d=1, b=2, a=1))
+    assert shop.heard() == []
+
+
+async def test_an_item_stays_as_it_was_written_but_for_its_last_field(feed: Made) -> None:
+    shop = feed()
+    rows = [b'{"id": "a", "n": 12345678901234567890123 }\n', b'{"_change": "old", "id": "b"}\n']
+    rows += [b'{"id":"\\ud800","half":1}\n', b'{"id":7.5,"b":{"d":1,"c":2}}\n']
+    batches = list[bytes]()
+    shop.consumer.take = lambda item: batches.append(json.dumps(item).encode())  # type: ignore[method-assign]
+    await shop.run(rows)
+    assert batches == [
+        b'{"id": "a", "n": 12345678901234567890123, "_change": "new"}',
+        b'{"id": "b", "_change": "new"}',
+        b'{"id": "\\ud800", "half": 1, "_change": "new"}',
+        b'{"id": 7.5, "b": {"d": 1, "c": 2}, "_change": "new"}',
+    ]
+    batches.clear()
+    await shop.run([*rows[:3], b'{"b":{"c":2,"d":1},"id":7.5}\n'])
+    assert batches == []
+    await shop.run([])
+    assert sorted(batches) == sorted(
+        [
+            b'{"id": "a", "_change": "removed"}',
+            b'{"id": "b", "_change": "removed"}',
+            b'{"id": "\\ud800", "_change": "removed"}',
+            b'{"id": 7.5, "_change": "removed"}',
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("new", [("new", "a"), ("new", "b"), ("new", "c"), ("new", "b")]),
+        ("changed", [("changed", "a"), ("changed", "a")]),
+        ("removed", [("removed", "b"), ("removed", "c")]),
+    ],
+)
+async def test_only_what_is_wanted_is_told_of_and_all_is_known(feed: Made, change: str, said: Any) -> None:
+    shop = feed(f"change: {change}, key: [id]")
+    for rows in (items(a=1, b=1), items(a=2, c=1), items(a=3, b=1)):
+        await shop.run(rows)
+    heard = shop.heard()
+    if change == "new":
+        assert heard == said[:3], "a key that comes back is no news unless it was told that it went"
+    else:
+        assert heard == said
+
+
+async def test_of_several_items_with_one_key_the_first_counts(feed: Made) -> None:
+    shop = feed()
+    one = await shop.plan([*items(a=1), *items(a=2), *items(b=1, c=1, d=1), *items(a=3)])
+    await shop.through(one)
+    assert shop.heard() == [("new", "a"), ("new", "b"), ("new", "c"), ("new", "d")]
+    assert shop.consumer.has["a"] == {"id": "a", "price": 1}
+    assert await shop.count(one) == {"read": 6, "filtered": 2, "delivered": 4}
+
+
+async def test_an_item_without_its_key_is_rejected_and_then_nothing_counts_as_gone(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1, b=1))
+    one = await shop.plan([*items(a=1), {"price": 1}, {"id": None}, {"id": ""}, [1], "a"])
+    record = await shop.through(one)
+    assert record.state is PARTIAL
+    kept = {name: json.loads(text)["why"] for name, text in (await shop.ledger.rejects(one.id)).items()}
+    assert kept == {
+        "items:default:1": "has no `id` to compare by",
+        "items:default:2": "has no `id` to compare by",
+        "items:default:3": "has no `id` to compare by",
+        "items:default:4": "is no object, so it has nothing to compare by",
+        "items:default:5": "is no object, so it has nothing to compare by",
+    }
+    assert record.checkpoint.receipts[0].warnings == (
+        "5 items could not be compared: what the run lacks is not told as removed",
+    )
+    await shop.run(items(a=1))
+    assert shop.heard()[2:] == [("removed", "b")]
+
+
+async def test_a_run_that_did_not_come_to_its_own_end_has_no_word_on_what_is_gone(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1, b=1))
+    record = await shop.run(items(a=2), status="TIMED-OUT")
+    assert shop.heard()[2:] == [("changed", "a")]
+    assert record.checkpoint.receipts[0].warnings == (
+        "the run ended TIMED-OUT: what it lacks may be there, and is not told as removed",
+    )
+    await shop.run([])
+    assert sorted(shop.heard()) == [("removed", "a"), ("removed", "b")]
+
+
+async def test_what_the_target_refused_is_told_again(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1, b=1, c=1))
+    shop.heard()
+    shop.consumer.refused = {"a", "c", "d"}
+    record = await shop.run(items(a=2, b=1, d=1))
+    assert (record.state, shop.heard()) == (PARTIAL, [])
+    shop.consumer.refused = set()
+    await shop.run(items(a=2, b=1, d=1))
+    assert shop.heard() == [("changed", "a"), ("new", "d"), ("removed", "c")]
+
+
+async def test_what_the_target_refused_when_all_was_published_is_told_again(feed: Made) -> None:
+    shop = feed(more=", staged: true")
+    await shop.run(items(a=1, b=1, c=1))
+    shop.heard()
+    shop.consumer.refused = {"a", "c", "d"}
+    record = await shop.run(items(a=2, b=1, d=1))
+    assert (record.state, shop.heard()) == (PARTIAL, [])
+    shop.consumer.refused = set()
+    await shop.run(items(a=2, b=1, d=1))
+    assert shop.heard() == [("changed", "a"), ("new", "d"), ("removed", "c")]
+    assert {key: item["price"] for key, item in shop.consumer.has.items()} == {"a": 2, "b": 1, "d": 1}
+
+
+async def test_a_sink_that_lost_what_it_had_is_told_all_of_it_once_more(feed: Made) -> None:
+    shop = feed(more=", staged: true")
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": 0.0})
+    one = await shop.plan(items(a=1, b=1, c=1, d=1))
+    await shop.turn(one)
+    await shop.turn(one)
+    shop.consumer.lose = True
+    assert (await shop.through(one)).state is DELIVERED
+    assert shop.consumer.has == {key: {"id": key, "price": 1} for key in "abcd"}
+    await shop.run(items(a=1, b=1, c=1, d=1))
+    assert shop.consumer.batches[-2:] == [["a", "b", "c"], ["d"]]
+
+
+async def test_after_a_dead_letter_the_next_run_mends_what_it_left_behind(feed: Made) -> None:
+    """It was half told of: what it said may stand, and what it was about to say may stand."""
+    shop = feed()
+    await shop.run(items(a=1, b=1, c=1, e=1, f=1))
+    shop.heard()
+    shop.consumer.deadly = {"g"}
+    dead = await shop.plan([*items(a=2, b=2, n=1, c=2, g=1)])
+    assert (await shop.through(dead)).state is DEAD
+    assert shop.heard() == [("changed", "a"), ("changed", "b"), ("new", "n"), ("changed", "c")]
+    shop.consumer.deadly = set()
+    await shop.run(items(a=1, b=1, c=1, e=1, f=1))
+    assert sorted(shop.heard()) == [
+        ("changed", "a"),
+        ("changed", "b"),
+        ("changed", "c"),
+        ("removed", "g"),
+        ("removed", "n"),
+    ]
+    assert shop.consumer.has == {key: {"id": key, "price": 1} for key in "abcef"}
+    assert (await shop.retried(dead)).state is DeliveryState.SUPERSEDED
+    assert shop.heard() == []
+
+
+async def test_a_dead_letter_that_is_still_the_newest_goes_on_where_it_stopped(feed: Made) -> None:
+    shop = feed()
+    shop.consumer.deadly = {"d"}
+    dead = await shop.plan(items(a=1, b=1, c=1, d=1))
+    assert (await shop.through(dead)).state is DEAD
+    shop.consumer.deadly = set()
+    assert (await shop.retried(dead)).state is DELIVERED
+    assert shop.heard() == [("new", key) for key in "abcd"]
+    await shop.run(items(a=1, b=1, c=1, d=1))
+    assert shop.heard() == []
+
+
+async def test_a_dead_letter_that_is_given_up_leaves_nothing_behind_but_what_is_in_doubt(feed: Made) -> None:
+    from workers.ledger.letters import drop
+
+    shop = feed()
+    shop.consumer.deadly = {"d"}
+    dead = await shop.plan(items(a=1, b=1, c=1, d=1))
+    await shop.through(dead)
+    assert await shop.redis.exists(shop.ledger.keys.next(dead.id))
+    await drop(shop.ledger, await shop.record(dead))
+    assert not await shop.redis.exists(shop.ledger.keys.next(dead.id))
+
+
+# turns
+
+
+async def test_runs_go_one_by_one_in_the_order_in_which_they_finished(feed: Made) -> None:
+    shop = feed()
+    late = await shop.plan(items(a=2), finished=FINISHED + 2)
+    early = await shop.plan(items(a=1), finished=FINISHED + 1)
+    waiting = await shop.turn(late)
+    assert (waiting.state, waiting.reason) == (DeliveryState.WAITING, "in_turn")
+    assert (await shop.through(early)).state is DELIVERED
+    assert await shop.redis.zscore("rr:queue", f"{late.id}:{await _seq(shop, late.id)}"), "it was called"
+    assert (await shop.through(late)).state is DELIVERED
+    assert shop.heard() == [("new", "a"), ("changed", "a")]
+
+
+async def test_runs_that_finished_at_once_are_both_delivered(feed: Made) -> None:
+    shop = feed()
+    ones = [await shop.plan(items(a=price), finished=FINISHED) for price in (1, 2)]
+    for one in sorted(ones, key=lambda one: one.id):
+        assert (await shop.through(one)).state is DELIVERED
+    assert shop.heard() == [("new", "a"), ("changed", "a")]
+
+
+async def test_an_older_run_that_comes_late_is_superseded(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=2), finished=FINISHED + 2)
+    old = await shop.run(items(a=1), finished=FINISHED + 1)
+    assert (old.state, old.reason) == (DeliveryState.SUPERSEDED, "superseded")
+    assert shop.heard() == [("new", "a")]
+    assert shop.consumer.has["a"]["price"] == 2
+
+
+async def test_an_older_run_does_not_come_between_the_slices_of_a_newer_one(feed: Made) -> None:
+    shop = feed()
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": 0.0})
+    newer = await shop.plan(items(a=2, b=2, c=2, d=2), finished=FINISHED + 2)
+    await shop.turn(newer)
+    older = await shop.plan(items(a=1, b=1, c=1, d=1), finished=FINISHED + 1)
+    assert (await shop.turn(older)).reason == "in_turn"
+    assert (await shop.through(newer)).state is DELIVERED
+    assert (await shop.through(older)).state is DeliveryState.SUPERSEDED
+    assert {item["price"] for item in shop.consumer.has.values()} == {2}
+
+
+async def test_a_replay_tells_what_has_changed_since(feed: Made) -> None:
+    shop = feed()
+    shop.consumer.refused = {"b"}
+    one = await shop.plan(items(a=1, b=1))
+    await shop.through(one)
+    shop.consumer.refused = set()
+    assert (await shop.replayed(one)).state is DELIVERED
+    assert shop.heard() == [("new", "a"), ("new", "b")]
+
+
+async def test_a_second_finish_of_a_run_tells_what_was_added(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1), id="same")
+    await shop.run(items(a=1, b=1), id="same2")
+    assert shop.heard() == [("new", "a"), ("new", "b")]
+
+
+async def _seq(shop: Feed, id: str) -> str:
+    return str((await cast(Any, shop.redis.hget(shop.ledger.keys.record("dl", id), "seq"))).decode())
+
+
+# limits
+
+
+@pytest.mark.parametrize("change", ["[new, changed]", "[new, changed, removed]"])
+async def test_more_keys_than_may_be_remembered_end_the_delivery(feed: Made, change: str) -> None:
+    shop = feed(f"change: {change}, key: [id], max_keys: 4")
+    await shop.run(items(a=1, b=1, c=1, d=1))
+    record = await shop.run(items(a=2, b=1, c=1, d=1, e=1))
+    assert (record.state, record.reason) == (DEAD, "too_many_keys")
+    assert record.detail.startswith("more than 4 different keys: raise `max_keys` of `only`")
+    assert len(record.detail) < 300
+    assert [heard for heard in shop.heard() if heard[1] == "e"] == []
+
+
+async def test_keys_that_are_told_as_removed_are_forgotten_and_others_are_not(feed: Made) -> None:
+    shop = feed("change: [new, removed], key: [id], max_keys: 2")
+    for rows in (items(a=1, b=1), items(c=1, d=1), items(a=1)):
+        assert (await shop.run(rows)).state is DELIVERED
+    other = feed("change: new, key: [id], max_keys: 2")
+    other.started = 10
+    assert (await other.run(items(a=1, b=1))).state is DELIVERED
+    assert (await other.run(items(c=1))).reason == "too_many_keys"
+
+
+async def test_another_key_begins_anew_and_takes_nothing_for_gone(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1, b=1))
+    other = feed(ALL.replace("[id]", "[id, price]"))
+    other.started = 1
+    await other.run(items(a=1))
+    assert other.heard() == [("new", "a")]
+
+
+async def test_a_worker_that_was_fenced_off_leaves_no_trace(feed: Made) -> None:
+    from workers.ledger.changes import Changes
+    from workers.ledger.ledger import LeaseLost
+    from workers.ledger.records import Lease
+
+    shop = feed()
+    one = await shop.plan(items(a=1))
+    only = shop.route.to[0].only
+    assert only
+    with pytest.raises(LeaseLost):
+        await Changes(shop.ledger, Lease("dl", one.id, 7), one, only).begin()
+    taken = await shop.ledger.take_delivery(one.id, 1)
+    assert taken
+    changes = Changes(shop.ledger, taken[0], one, only)
+    await changes.begin()
+    await shop.redis.set(shop.ledger.keys.lease(one.id), "8")
+    from config.contracts.sink import Batch
+
+    with pytest.raises(LeaseLost):
+        await changes.sift(Batch(0, 0, b'{"id":"a"}\n', 1))
+    assert not await shop.redis.exists(shop.ledger.keys.last("shop", "crm"))
+
+
+# any lives
+
+KEYS = "abcdefgh"
+RUNS = st.dictionaries(st.sampled_from(KEYS), st.integers(1, 3), max_size=8)
+CHANGES = ("new", "changed", "removed")
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[dict[str, Any]]:
+    runs = []
+    for _ in range(draw(st.integers(2, 5))):
+        rows = list(draw(RUNS).items())
+        runs.append(
+            {
+                "rows": draw(st.permutations(rows)),
+                "kills": draw(st.lists(st.integers(1, 20), max_size=3)),
+                "refused": draw(st.sets(st.sampled_from(KEYS), max_size=2)) if draw(st.booleans()) else set(),
+                "deadly": draw(st.sets(st.sampled_from(KEYS), max_size=1)) if draw(st.booleans()) else set(),
+                "hasty": draw(st.booleans()),
+            }
+        )
+    return runs
+
+
+@given(wanted=st.sets(st.sampled_from(CHANGES), min_size=1), staged=st.booleans(), runs=lives())
+@settings(max_examples=60)
+def test_whatever_happens_the_target_has_what_the_last_run_had(
+    valkey_server: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    wanted: set[str],
+    staged: bool,
+    runs: list[dict[str, Any]],
+) -> None:
+    asyncio.run(_live(valkey_server, tmp_path_factory.getbasetemp(), wanted, staged, runs))
+
+
+async def _live(url: str, folder: Path, wanted: set[str], staged: bool, runs: list[dict[str, Any]]) -> None:
+    from config.settings import load_settings
+
+    redis = Redis.from_url(url)
+    await redis.flushall()
+    only = f"change: [{', '.join(sorted(wanted))}], key: [id]"
+    shop = Feed(redis, load_settings(redis_url=url, spool_dir=folder), folder, only, f", staged: {str(staged).lower()}")
+    model: dict[str, int] | None = {}
+    for each in runs:
+        model = await _one(shop, wanted, model, each)
+        await _check(shop, each, wanted)
+    await redis.aclose()
+
+
+async def _one(
+    shop: Feed, wanted: set[str], model: dict[str, int] | None, each: dict[str, Any]
+) -> dict[str, int] | None:
+    """Deliver one run; in peace, it tells exactly what a dictionary would. None: nobody can say any more what is
+    known."""
+    rows = [{"id": key, "price": price} for key, price in each["rows"]]
+    shop.consumer.refused, shop.consumer.deadly = each["refused"], each["deadly"]
+    one = await shop.plan(rows)
+    shop.heard()
+    seconds = 0.0 if each["hasty"] else 100.0
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": seconds})
+    for kill in each["kills"]:
+        shop.moments.left = kill
+        if (await shop.turn(one)).state.final:
+            break
+    shop.moments.left = 0
+    record = await shop.through(one)
+    run = dict(each["rows"])
+    if record.state is not DELIVERED or record.checkpoint.receipts[0].rejected:
+        return None
+    told = shop.heard()
+    now = run if "removed" in wanted else {**(model or {}), **run}
+    if model is not None and not each["kills"]:
+        assert sorted(told) == sorted(
+            [("new", key) for key in run if key not in model and "new" in wanted]
+            + [("changed", key) for key in run if model.get(key, run[key]) != run[key] and "changed" in wanted]
+            + [("removed", key) for key in model if key not in run and "removed" in wanted]
+        )
+    return now if model is not None else None
+
+
+async def _check(shop: Feed, each: dict[str, Any], wanted: set[str]) -> None:
+    """Who wants to know all has all, but for what it refused itself, and for what ended the delivery."""
+    newest = (await shop.ledger.newest_deliveries(1))[0]
+    row = newest.checkpoint.receipts[0]
+    assert newest.state in {DELIVERED, PARTIAL, DEAD}
+    if newest.state is DEAD:
+        return
+    assert (row.status, row.read) == ("balanced", len(each["rows"]))
+    has = {key: item["price"] for key, item in shop.consumer.has.items() if key not in each["refused"]}
+    run = {key: price for key, price in each["rows"] if key not in each["refused"]}
+    if wanted == set(CHANGES):
+        assert has == run
+    elif wanted == {"new", "changed"}:
+        assert run.items() <= has.items()
