@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from config.checking import Checker
 from config.contracts.problem import Problem
-from config.document import Document, KeyPath, written
+from config.document import Document, KeyPath, Origin, written
 from config.nearest import guess
 from config.route import UNMATCHED, Route, Target
 from config.shapes import Shape, Text, listed
@@ -222,12 +222,13 @@ def _right(check: Checker, routes: Iterable[Route]) -> dict[str, Route]:
     places = {str(check.block(path).get("name")): path for path in check.blocks(("routes",))} | {
         UNMATCHED: (UNMATCHED,)
     }
-    wrong = [problem.path for problem in check.problems]
-    return {
-        route.name: route
-        for route in routes
-        if not any(path.startswith(f"{written(places[route.name])}.") for path in wrong)
-    }
+    origins = {name: check.document.origin(path) for name, path in places.items()}
+
+    def is_wrong(origin: Origin) -> bool:
+        beginning = f"{written(origin.path)}."
+        return any(each.file == origin.file and each.path.startswith(beginning) for each in check.problems)
+
+    return {route.name: route for route in routes if not is_wrong(origins[route.name])}
 
 
 def _named_once(check: Checker, paths: Iterable[KeyPath]) -> None:

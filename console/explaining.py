@@ -1,7 +1,7 @@
 """`runrelay explain`: which routes want a run, and which line of the others says no; by the code that matches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from config.nearest import guess
 from config.route import Route, Target
@@ -30,7 +30,8 @@ class Explained:
     """What one route makes of a run.
 
     Attributes:
-        asked: whether it was its turn: no route above it was final.
+        asked: whether it is its turn: no route above it is final.
+        gone: whether the file does not have it any more.
         missed: the first line that does not hold.
         places: its targets, if it takes the run.
         ends: whether no route below it is asked.
@@ -40,6 +41,7 @@ class Explained:
 
     route: str
     asked: bool = True
+    gone: bool = False
     missed: Missed | None = None
     places: Sequence[Place] = ()
     ends: bool = False
@@ -95,9 +97,9 @@ def _with_deliveries(found: dict[str, Explained], past: PastRun, table: RouteTab
     shas = {route.name: sha_of(table.document(route)) for route in (*table.routes, *_unmatched(table))}
     for name in dict.fromkeys((*found, *(one.delivery.route for one in past.deliveries))):
         own = [one for one in past.deliveries if one.delivery.route == name]
-        one = found.get(name, Explained(name, asked=False))
-        older = any(each.delivery.cfg != shas.get(name) for each in own)
-        yield Explained(one.route, one.asked, one.missed, one.places, one.ends, own, older)
+        one = found.get(name) or Explained(name, asked=False, gone=name not in shas)
+        older = not one.gone and any(each.delivery.cfg != shas[name] for each in own)
+        yield replace(one, deliveries=own, older=older)
 
 
 def _unmatched(table: RouteTable) -> tuple[Route, ...]:

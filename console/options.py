@@ -115,7 +115,7 @@ def _word(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return _kind(FieldInfo.from_annotation(annotation))
     if origin in {tuple, list, frozenset, set}:
-        return f"list of {_many(_word(inner[0]))}" if inner else "list"
+        return f"list of {_many(_word(inner[0]))}" if inner and inner[0] is not Any else "list"
     if origin is dict and inner[1] is not Any:
         return f"mapping of {_many(_word(inner[1]))}"
     known = (annotation, *getattr(annotation, "__mro__", ()))

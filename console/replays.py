@@ -103,9 +103,13 @@ async def candidates(
     events, deliveries = await ledger.of_run(source, run_id)
     under_way = {_place(one) for one in deliveries if not one.state.final}
     for one in _newest(deliveries):
-        if await wanted(one):
+        if await wanted(one) and not _has_looked(one):
             again = _as_now(one, events, manner.now) if manner.now else await _as_then(ledger, one)
-            why_not = again.why_not or _why_not(one, again.sink_type, busy=_place(one) in under_way, manner=manner)
+            why_not = (
+                _gate(one)
+                or again.why_not
+                or _why_not(one, again.sink_type, busy=_place(one) in under_way, manner=manner)
+            )
             yield Candidate(one, again.new, again.sink_type, why_not, again.documents)
 
 
@@ -124,15 +128,26 @@ def _newest(deliveries: Iterable[DeliveryRecord]) -> list[DeliveryRecord]:
     return list(newest.values())
 
 
+def _has_looked(one: DeliveryRecord) -> bool:
+    """Whether it is a gate that has said what it had to say."""
+    return one.delivery.target == GATE and one.state is DeliveryState.DELIVERED
+
+
+def _gate(one: DeliveryRecord) -> tuple[str, str] | None:
+    if one.delivery.target == GATE:
+        return "gate", "it only looks whether the run is as expected: `runrelay dlq retry` if it is a dead letter"
+    return None
+
+
 def _place(one: DeliveryRecord) -> tuple[str, str]:
     return one.delivery.route, one.delivery.target
 
 
 def _why_not(one: DeliveryRecord, kind: str, *, busy: bool, manner: Manner) -> tuple[str, str] | None:
+    if one.state is DeliveryState.QUARANTINED:
+        return "quarantined", "it is held: `runrelay quarantine release` lets it go"
     if busy:
         return "under_way", "a delivery of the run is on its way to the same target"
-    if one.delivery.target == GATE:
-        return "gate", "it only looked whether the run is as expected"
     if one.state not in _ENDED:
         return one.state.value, "it was given up"
     if not kind:

@@ -13,11 +13,13 @@ from typer.main import get_command
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from config.language.conditions import CONDITIONS  # noqa: E402  # found through the line above
+from config import cases, shapes  # noqa: E402  # found through the line above
+from config.language.conditions import CONDITIONS  # noqa: E402  # the same
 from config.language.filters import FILTERS  # noqa: E402  # the same
 from config.settings import Settings  # noqa: E402  # the same
 from console.cli.main import app  # noqa: E402  # the same
-from console.sink_pages import Option, Page, pages  # noqa: E402  # the same
+from console.options import Option, option  # noqa: E402  # the same
+from console.sink_pages import Page, pages  # noqa: E402  # the same
 
 ENVIRONMENT = ROOT / "docs/reference/environment.md"
 _HEAD = """\
@@ -201,7 +203,34 @@ def _taken(argument: inspect.Parameter) -> str:
     return f"{argument.name}={'…' if argument.default in (None, ...) else repr(argument.default)}"
 
 
+CONFIGURATION = ROOT / "docs/reference/configuration.md"
+_KEYS = re.compile(r"<!-- keys of ([\w ]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def configuration() -> str:
+    """docs/reference/configuration.md, whose tables of keys come from the shapes of the file."""
+    return _KEYS.sub(lambda found: _keys(found[1]), CONFIGURATION.read_text())
+
+
+def _keys(names: str) -> str:
+    """The keys that each of these shapes has of its own; others are told where they come from."""
+    found = [getattr(shapes, name, None) or getattr(cases, name) for name in names.split()]
+    rows = "".join(
+        _key(option(info.alias or name, info))
+        for shape in found
+        for name, info in shape.model_fields.items()
+        if name in shape.__annotations__
+    )
+    return f"<!-- keys of {names} -->\n| key | | default | |\n|---|---|---|---|\n{rows}<!-- end -->"
+
+
+def _key(one: Option) -> str:
+    example = one.example.replace("|", "\\|")
+    return f"| `{one.name}` | {one.kind} | {_option_default(one)} | {_plain(one.description)}<br>`{example}` |\n"
+
+
 if __name__ == "__main__":
+    CONFIGURATION.write_text(configuration())
     LANGUAGE.write_text(language())
     ENVIRONMENT.write_text(environment())
     COMMANDS.write_text(command_line())

@@ -69,6 +69,10 @@ class Work:
     publishing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
+#: Streams that somebody may still write to after the end of the run.
+_MAY_GROW = frozenset({"records", "requests", "rows:records"})
+
+
 async def ship(work: Work) -> None:
     """Deliver every stream that is left. Returns once the far side has all of it.
 
@@ -83,7 +87,7 @@ async def _ship_stream(work: Work, stream: str) -> None:
     progress = work.progress
     if not progress.begun:
         progress.begin(stream, *work.rows.get(stream, Range()))
-    scope = {**work.scope, "dataset": stream.partition(":")[2]}
+    scope = {**work.scope, "dataset": stream.removeprefix("items:") if stream.startswith("items:") else ""}
     shipment = Shipment(progress.delivery, stream, work.run, scope, work.target.options, work.unsure)
     async with work.sink.open(shipment, progress.at.position) as writer:
         if progress.at.position is not None and writer.position is None:
@@ -92,7 +96,7 @@ async def _ship_stream(work: Work, stream: str) -> None:
         try:
             progress.close(expected, (*warnings_of(stream, progress.at.tally), *_untold(work)))
         except Permanent as mismatch:
-            if stream not in {"records", "requests"}:
+            if stream not in _MAY_GROW:
                 raise
             # Somebody may still write to them: read all of it again before holding the counts to be wrong.
             await _restart(work, mismatch)

@@ -38,6 +38,7 @@ class Plan:
 
     Attributes:
         reason: why it leads nowhere; empty if it does.
+        detail: what of the run nobody reads; empty if there is nothing.
         keep_body: whether something may use what the webhook said, also in a replay.
         documents: sha → the route as it was, for every `Delivery.cfg`.
         gated: id of a delivery that only looks at the run → what it leads to.
@@ -51,6 +52,7 @@ class Plan:
     gated: dict[str, LeadsTo] = field(default_factory=dict)
     after: After | None = None
     reason: str = ""
+    detail: str = ""
     keep_body: bool = False
 
     @property
@@ -121,8 +123,17 @@ def plan_of(event: EventRecord, run: Run, table: RouteTable, scope: Mapping[str,
         documents={sha_of(document): document for document in documents.values()},
         after=after_of(run, [route for route, _ in meant]) if _follows(event, wanted, meant) else None,
         reason=reason,
+        detail=_unread(run, [route for route, _ in meant]),
         keep_body=uses_event(table, [route for route, _ in meant]),
     )
+
+
+def _unread(run: Run, routes: Sequence[Route]) -> str:
+    """A dataset with a name of its own that none of the routes reads was probably forgotten."""
+    streams = {stream for route in routes for stream in _datasets(run, route)}
+    known = {run.datasets.get(stream.removeprefix("items:")) for stream in streams}
+    left = [f"`{alias}`" for alias, dataset in run.datasets.items() if alias != "default" and dataset not in known]
+    return f"no route reads the dataset {', '.join(left)}" if routes and left else ""
 
 
 def _wants(target: Target, run: Run) -> bool:

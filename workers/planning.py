@@ -70,6 +70,7 @@ async def _keep(runtime: Runtime, lease: Lease, plan: Plan) -> tuple[str, dict[s
         documents=plan.documents,
         gated=plan.gated,
         reason=plan.reason,
+        detail=plan.detail,
         after=plan.after,
         keep_body=plan.keep_body,
     )

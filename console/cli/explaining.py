@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from config.route import UNMATCHED
 from console.cli.ledger import SHORT, delivery_facts
 from console.cli.options import Config, Json, Source, example
 from console.cli.output import Output, plain
@@ -54,7 +55,8 @@ def _tell_run(out: Output, past: PastRun, unknown: list[str]) -> None:
     one, told = past.run, "as it was planned" if past.kept else "as the platform tells it now"
     actor = one.actor or one.actor_id
     out.fact(run_id=one.id, source=one.source, status=one.status, actor=actor, kept=past.kept, unknown=unknown)
-    out.tell(f"run {one.id} {plain(one.status).plain} of {plain(actor).plain}, {told}")
+    whose = f" of {plain(actor).plain}" if actor else ""
+    out.tell(f"run {one.id} {plain(one.status).plain}{whose}, {told}")
     if not one.terminal:
         out.tell("note: it has not ended: nothing is delivered before that")
     for name in unknown:
@@ -62,12 +64,7 @@ def _tell_run(out: Output, past: PastRun, unknown: list[str]) -> None:
 
 
 def _lines(one: Explained) -> Iterator[str]:
-    if not one.asked:
-        yield f"{one.route}  not asked{': a route above it is final' if not one.deliveries else ''}"
-    elif one.missed:
-        yield f"{one.route}  no: {one.missed}"
-    else:
-        yield f"{one.route}  {'takes it' if one.takes else 'would take it, but none of its targets does'}"
+    yield f"{one.route}  {_judged(one)}"
     for place in one.places:
         yield f"  {place.name}  {f'no: {place.missed}' if place.missed else 'yes'}"
     if one.ends:
@@ -76,6 +73,16 @@ def _lines(one: Explained) -> Iterator[str]:
         yield f"  {_became(each)}"
     if one.older:
         yield "  note: that was planned with another version of this route"
+
+
+def _judged(one: Explained) -> str:
+    if one.gone:
+        return "is no longer in the file"
+    if not one.asked:
+        return "not asked: a route above it " + ("takes it" if one.route == UNMATCHED else "is final")
+    if one.missed:
+        return f"no: {one.missed}"
+    return "takes it" if one.takes else "would take it, but none of its targets does"
 
 
 def _became(one: DeliveryRecord) -> str:
@@ -87,6 +94,7 @@ def _facts(one: Explained) -> dict[str, Any]:
     return {
         "route": one.route,
         "asked": one.asked,
+        "gone": one.gone,
         "takes": one.takes,
         "missed": _missed(one.missed),
         "targets": [

@@ -73,6 +73,25 @@ def selection_of(
     )
 
 
+HeldSince = Annotated[str | None, typer.Option("--since", help=f"Held then or later. {_TIME}")]
+HeldUntil = Annotated[str | None, typer.Option("--until", help=f"Held earlier. {_TIME}")]
+
+
+def held_of(
+    route: Route = "",
+    target: Target = "",
+    sink: Sink = "",
+    source: OfSource = "",
+    actor: Actor = "",
+    task: Task = "",
+    status: Status = "",
+    since: HeldSince = None,
+    until: HeldUntil = None,
+) -> Selection:
+    """Of what is in quarantine. Raises BadParameter."""
+    return selection_of(route, target, sink, source, actor, task, status, "", since, until)
+
+
 def runs_of(
     route: Route = "",
     target: Target = "",

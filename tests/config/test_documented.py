@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.loading import table
+from workers.rehearsal import prove
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```yaml\n(version: 1\n.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,6 +35,8 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.parametrize("text", [text for _, text in FILES], ids=[page for page, _ in FILES])
-def test_every_whole_file_loads(text: str, tmp_path: Path) -> None:
+def test_every_whole_file_loads_and_passes_its_tests(text: str, tmp_path: Path) -> None:
     named = {name: _URLS.get(name, f"a-secret-{name}-0123456789-0123456789") for name in _NAME.findall(text)}
-    assert table(tmp_path, text, named).routes
+    loaded = table(tmp_path, text, named)
+    assert loaded.routes
+    prove(loaded)

@@ -12,31 +12,44 @@ ROUTE = "routes:\n  - name: all\n"
 MISTAKES = {
     "no key": (
         ROUTE + "    to: [{sink: rows, only: {change: new}}]\n",
-        ["9:29: routes[0].to[0].only: `key` is missing · Example: `key: [url]`"],
+        ["9:23: routes[0].to[0].only.key: `key` is required · Example: `key: [url]`"],
     ),
     "a change that is none": (
         ROUTE + "    to: [{sink: rows, only: {change: [new, updated], key: id}}]\n",
-        [],
+        [
+            "9:44: routes[0].to[0].only.change[1]: must be `new`, `changed` or `removed`, not `updated`"
+            " · Example: `change: [new, changed]`",
+        ],
     ),
     "two datasets": (
         ROUTE + "    read: {dataset: [default, details], only: {key: id}}\n" + TO,
-        [],
+        [
+            "10:10: routes[0].to[0].only: `only` compares the items of one dataset: name just one under `dataset` of `read`",
+        ],
     ),
     "every dataset": (
         ROUTE + '    read: {dataset: "*"}\n    to: [{sink: rows, only: {key: id}}]\n',
-        [],
+        [
+            "10:29: routes[0].to[0].only: `only` compares the items of one dataset: name just one under `dataset` of `read`",
+        ],
     ),
     "records": (
         ROUTE + "    read: {records: OUTPUT}\n    to: [{sink: out, send: records, only: {key: id}}]\n",
-        [],
+        [
+            "10:43: routes[0].to[0].only: `only` compares items: it has no meaning with `send: records`",
+        ],
     ),
     "a key that is not sent": (
         ROUTE + "    to: [{sink: rows, fields: {name: item.name}, only: {key: [url, name]}}]\n",
-        [],
+        [
+            "9:56: routes[0].to[0].only: `fields` leaves no `url` to compare items by: add it there",
+        ],
     ),
     "no room": (
         ROUTE + "    to: [{sink: rows, only: {key: id, max_keys: 0}}]\n",
-        [],
+        [
+            "9:49: routes[0].to[0].only.max_keys: must be at least 1 · Example: `max_keys: 1000000`",
+        ],
     ),
 }
 

@@ -116,6 +116,7 @@ def test_scripts_get_an_object_for_each_route(run: dict[str, Any], capsys: Captu
     assert some == {
         "route": "some",
         "asked": True,
+        "gone": False,
         "takes": True,
         "missed": None,
         "targets": [
@@ -194,7 +195,7 @@ routes:
         said = capsys.readouterr().out.splitlines()
         ids = [line.rpartition(" ")[2] for line in said if "delivery" in line]
         assert said == [
-            "run kept00000000000001 SUCCEEDED of , as it was planned",
+            "run kept00000000000001 SUCCEEDED, as it was planned",
             "heard  takes it",
             "  heard  yes",
             f"  out  waiting, delivery {ids[0]}",
@@ -203,7 +204,6 @@ routes:
             "  out  yes",
             "old  is no longer in the file",
             f"  out  waiting, delivery {ids[1]}",
-            "  note: that was planned with another version of this route",
         ]
 
 

@@ -1,30 +1,20 @@
-"""Recipes of `runrelay init`: each loads, its next steps are there, and each mistake one can make in it is told."""
+"""Recipes of `runrelay init`: each loads, does what its tests say, and its next steps can be taken."""
 
 import json
 import re
 import tomllib
-from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from config.contracts.errors import ConfigInvalid
-from config.contracts.problem import Problem
-from config.document import KeyPath, descend, parse
 from config.routes import load
 from console.cli.main import main
-from console.recipes import recipe, recipes, steps, variables
+from console.recipes import recipe, recipes, steps
 from tests.console.command import ROOT
+from tests.console.recipe_files import environ, written
 from workers.rehearsal import rehearse
 
 Captured = pytest.CaptureFixture[str]
-
-#: What stands below these keys is named by whoever writes the file, or read by somebody else.
-FREE = {"fields", "set", "filled", "schema", "input", "headers"}
-#: The same in `tests:`.
-FREE_IN_TESTS = {"run", "items", "records", "sent", "paths", "texts"}
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +59,9 @@ def test_its_routes_do_what_its_tests_say(name: str) -> None:
 STEPS = {
     (command.strip(), *options.split())
     for name in recipes()
-    for command, options in re.findall(r"runrelay ([a-z]+(?: list)?)(?: [^ -]+)?((?: --[a-z]+)*)", "\n".join(steps(name)))
+    for command, options in re.findall(
+        r"runrelay ([a-z]+(?: list)?)(?: [^ -]+)?((?: --[a-z]+)*)", "\n".join(steps(name))
+    )
 }
 
 
@@ -90,7 +82,7 @@ def test_every_recipe_says_how_to_check_and_to_start() -> None:
 def test_what_its_sinks_need_is_named(name: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     specs = load(written(name), environ(name)).sinks.values()
-    needed = {getattr(spec.module, "ABOUT").extra for spec in specs} - {None, ""}
+    needed = {about.extra for spec in specs if (about := getattr(spec.module, "ABOUT", None))} - {None, ""}
     needed |= {"parquet"} if ".parquet" in recipe(name) else set()
     named = {extra for found in re.findall(r"runrelay\[(.*)\]", "\n".join(steps(name))) for extra in found.split(",")}
     assert named == needed
@@ -134,102 +126,3 @@ def test_two_secrets_of_two_recipes_differ() -> None:
 def test_an_unknown_recipe_is_told_what_there_is(capsys: Captured) -> None:
     assert main(["init", "flie"]) == 1
     assert capsys.readouterr().err == f"runrelay: there is no recipe 'flie'; there are {', '.join(recipes())}\n"
-
-
-# mistakes in recipes
-
-
-def environ(name: str) -> dict[str, str]:
-    return {variable.name: variable.value or "a-token-0123456789" for variable in variables(name)}
-
-
-def written(name: str, text: str | None = None) -> Path:
-    path = Path("runrelay.yaml")
-    path.write_text(recipe(name) if text is None else text, encoding="utf-8")
-    return path
-
-
-def told(name: str, text: str) -> list[Problem]:
-    try:
-        load(written(name, text), environ(name))
-    except ConfigInvalid as exc:
-        return list(exc.problems)
-    return []
-
-
-def each(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Every path below the top, from the top down."""
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, below in steps:
-        yield (*path, step)
-        yield from each(below, (*path, step))
-
-
-def places(name: str) -> Iterator[tuple[dict[str, Any], KeyPath]]:
-    """A copy of a recipe for each place in it; of those that differ in an index only, one."""
-    tree = parse(recipe(name), name).value
-    found = {tuple("*" if isinstance(step, int) else step for step in path): path for path in each(tree)}
-    for path in found.values():
-        yield deepcopy(tree), path
-
-
-def free(path: KeyPath, *, key: bool) -> bool:
-    """Whether anything may stand there. Names of sinks and the like are free; what is below has keys of its own."""
-    around = path[:-1] if key else path
-    if path[0] in {"sources", "sinks"}:
-        return key and len(path) == 2
-    return any(step in (FREE_IN_TESTS if path[0] == "tests" else FREE) for step in around)
-
-
-@pytest.mark.parametrize("name", recipes())
-def test_a_misspelled_key_is_told_where_it_stands(name: str) -> None:
-    untold = []
-    for tree, (*around, key) in places(name):
-        if isinstance(key, int) or free((*around, key), key=True):
-            continue
-        holder = descend(tree, tuple(around))
-        holder[f"{key}x"] = holder.pop(key)
-        text = json.dumps(tree, indent=1)
-        place = parse(text, name).place((*around, f"{key}x"), key=True)
-        unknown = f"there is no key `{key}x` here: did you mean `{key}`?"
-        problems = told(name, text)
-        if not any((at.line, at.column) == place and at.message.startswith(unknown) for at in problems):
-            untold.append((*around, key))
-    assert untold == []
-
-
-def wrong(value: Any) -> Any:
-    """A value of a type that cannot stand in its place."""
-    return 7 if isinstance(value, dict | list) else {"wrong": ["type"]}
-
-
-@pytest.mark.parametrize("name", recipes())
-def test_a_value_of_the_wrong_type_is_told_where_it_stands(name: str) -> None:
-    untold = []
-    for tree, path in places(name):
-        if free(path, key=False):
-            continue
-        descend(tree, path[:-1])[path[-1]] = wrong(descend(tree, path))
-        text = json.dumps(tree, indent=1)
-        line = parse(text, name).place(path)[0]
-        if not any(at.line == line for at in told(name, text)):
-            untold.append(path)
-    assert untold == []
-
-
-#: recipe → what stands in it, what is written instead, and what is said about that
-GOLDEN: dict[str, list[tuple[str, str, str]]] = {
-}
-
-
-def test_there_are_two_for_every_recipe() -> None:
-    assert {name: len(mistakes) for name, mistakes in GOLDEN.items()} == dict.fromkeys(recipes(), 2)
-
-
-@pytest.mark.parametrize(("name", "mistake"), [(name, one) for name, found in GOLDEN.items() for one in found])
-def test_a_wrong_key_or_type_in_a_recipe_is_told_word_for_word(name: str, mistake: tuple[str, str, str]) -> None:
-    written_, instead, message = mistake
-    text = recipe(name)
-    assert text.count(written_) == 1
-    found = told(name, text.replace(written_, instead))
-    assert "\n".join(map(str, found)) == f"runrelay.yaml:{message}"

@@ -24,7 +24,7 @@ OBJECTION = "`disk`, item 0: `n` should be 3, and is 2"
 FAILED = f"""\
 ok     zero is nothing
 FAILED a wrong one
-       runrelay.yaml:7:86: {OBJECTION}
+       runrelay.yaml:7:90: {OBJECTION}
 ok     failed
 """
 
@@ -52,7 +52,7 @@ def test_scripts_get_an_object_for_each(capsys: Captured) -> None:
     said = capsys.readouterr()
     one, two, three = map(json.loads, said.out.splitlines())
     assert [one, three] == [{"test": name, "ok": True, "problems": []} for name in ("zero is nothing", "failed")]
-    place = {"file": "runrelay.yaml", "line": 7, "column": 86, "path": "tests[1].expect.sent.disk[0].n"}
+    place = {"file": "runrelay.yaml", "line": 7, "column": 90, "path": "tests[1].expect.sent.disk[0].n"}
     assert two == {"test": "a wrong one", "ok": False, "problems": [{"message": OBJECTION, **place}]}
 
 
@@ -73,14 +73,14 @@ def test_a_mistake_in_the_file_is_told_before_anything_runs(capsys: Captured) ->
     Path("runrelay.yaml").write_text(FILE + TESTS.replace("{disk: [{n: 3}]}", "{dsk: [{n: 3}]}"))
     assert main(["test"]) == 78
     said = (
-        "runrelay.yaml:7:78: tests[1].expect.sent.dsk: `all` has no target `dsk`: did you mean `disk`? known are disk\n"
+        "runrelay.yaml:7:84: tests[1].expect.sent.dsk: `all` has no target `dsk`: did you mean `disk`? known are disk\n"
     )
     assert capsys.readouterr() == ("", said)
 
 
 def test_check_says_of_a_file_whose_tests_fail_that_it_cannot_be_used(capsys: Captured) -> None:
     assert main(["check"]) == 78
-    said = f"runrelay.yaml:7:86: tests[1].expect.sent.disk[0].n: test 'a wrong one': {OBJECTION}\n"
+    said = f"runrelay.yaml:7:90: tests[1].expect.sent.disk[0].n: test 'a wrong one': {OBJECTION}\n"
     assert capsys.readouterr() == ("", said)
     Path("runrelay.yaml").write_text(FILE + TESTS.replace("n: 3", "n: 2"))
     assert main(["check"]) == 0

@@ -149,6 +149,15 @@ async def test_a_dataset_with_two_aliases_is_read_once(plan: Plan, redis: Redis)
     assert only.delivery.streams == ("items:default", "items:details")
 
 
+@pytest.mark.parametrize(
+    ("status", "said"), [("SUCCEEDED", ""), ("FAILED", "no route reads the dataset `odds`, `ends`")]
+)
+async def test_a_dataset_with_a_name_that_nobody_reads_is_told(plan: Plan, status: str, said: str) -> None:
+    datasets = {"default": "d1", "same": "d1", "odds": "d2", "ends": "d3"}
+    event = await plan(msgspec.structs.replace(changed(status=status), datasets=datasets))
+    assert (event.state, event.detail) == (EventState.PLANNED, said)
+
+
 async def test_a_target_that_declines_gets_nothing(plan: Plan, redis: Redis) -> None:
     await plan(changed(status="FAILED"))
     targets = [one.delivery.target for one in await Ledger(redis, Keys("rr")).newest_deliveries(10)]

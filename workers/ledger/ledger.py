@@ -165,6 +165,7 @@ class Ledger:
         documents: dict[str, bytes],
         gated: Mapping[str, LeadsTo] | None = None,
         reason: str = "",
+        detail: str = "",
         after: After | None = None,
         keep_body: bool = False,
     ) -> None:
@@ -178,7 +179,7 @@ class Ledger:
             "snapshot": pack(run),
             "deliveries": " ".join(delivery.id for delivery in deliveries),
             "reason": reason,
-            "detail": "",
+            "detail": detail,
         }
         if keep_body:
             fields["keep_body"] = "1"
