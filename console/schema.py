@@ -126,12 +126,12 @@ class _Schema:
         common["properties"]["type"] = self.type_of(types, common["properties"]["type"])
         for type in types:
             self.definitions[f"{kind}.{type.names[0]}"] = self.options(type, kind, common)
-        self.definitions[f"{kind} _by_type"] = {
+        self.definitions[f"{kind}_by_type"] = {
             "type": "object",
             "properties": {"type": common["properties"]["type"]},
             "allOf": [_if_type(type.names, {"$ref": f"#/$defs/{kind}.{type.names[0]}"}) for type in types],
         }
-        by_type = {"$ref": f"#/$defs/{kind} _by_type"}
+        by_type = {"$ref": f"#/$defs/{kind}_by_type"}
         file["properties"][key] |= {
             "propertyNames": {"pattern": f"^{NAME_PATTERN}$", "description": NAME_ADVICE},
             "properties": {

@@ -25,7 +25,7 @@ from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.lives import Range, ranges, under_way_before
 from workers.ledger.records import Lease, Signal, TakenDelivery
-from workers.metrics import DELIVERIES, SLICE_SECONDS, count_clashes, count_receipt
+from workers.metrics import DELIVERIES, SLICE_SECONDS, count_tally, count_receipt
 from workers.pipeline import Work, ship
 from workers.progress import Progress, Slice, SliceOver
 from workers.routing.scope import scope_of
@@ -188,7 +188,7 @@ class Turn:
             await self.runtime.ledger.note_fresh(route.name)
         for row in at.receipts:
             count_receipt(row)
-        count_clashes(self.delivery, at.tally)
+        count_tally(self.delivery, at.tally)
         return await self._end(
             DeliveryState.PARTIAL if any(row.rejected for row in at.receipts) else DeliveryState.DELIVERED
         )

@@ -26,6 +26,11 @@ CLASHES = Counter(
     "Items of finished deliveries whose types did not fit an expression.",
     ["route", "target"],
 )
+TRANSFORMING = Counter(
+    "runrelay_transform_seconds_total",
+    "Time that finished deliveries spent on `where`, `fields` and the like.",
+    ["route", "target"],
+)
 RECONCILE_FOUND = Counter(
     "runrelay_reconcile_found_total", "Finished runs that routes want and whose webhook never came.", ["source"]
 )
@@ -67,10 +72,11 @@ def count_receipt(row: Receipt) -> None:
         ITEMS.labels(row.route, row.target, kind).inc(getattr(row, kind))
 
 
-def count_clashes(delivery: Delivery, tally: Mapping[str, int]) -> None:
+def count_tally(delivery: Delivery, tally: Mapping[str, int]) -> None:
     """tally: see `Checkpoint`."""
-    if clashes := sum(number for name, number in tally.items() if name.endswith("|clash")):
-        CLASHES.labels(delivery.route, delivery.target).inc(clashes)
+    for name, counter, each in (("clash", CLASHES, 1.0), ("micros", TRANSFORMING, 1e-6)):
+        if number := sum(number for what, number in tally.items() if what.endswith(f"|{name}")):
+            counter.labels(delivery.route, delivery.target).inc(number * each)
 
 
 def show(standing: Standing, places: AbstractSet[Place]) -> None:

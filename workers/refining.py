@@ -2,6 +2,7 @@
 what is counted for a route that expects something."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -100,9 +101,11 @@ class Refining:
 
     def _refined(self, batch: Batch, end: int) -> Refined:
         left = clean(batch)[0] if self.clean else batch
+        began = time.perf_counter()
         shaped = self.shaper.shape(left)
+        spent = {} if self.shaper.idle else {"micros": round((time.perf_counter() - began) * 1e6)}
         counted = count(self.expect, shaped.batch) if self.expect else NOTHING
-        tally = {f"{self.stream}|{name}": number for name, number in (*shaped.tally.items(), *counted.tally.items())}
+        tally = {f"{self.stream}|{name}": number for name, number in {**shaped.tally, **counted.tally, **spent}.items()}
         rejects = with_items(shaped.rejected, left)
         return Refined(shaped.batch, end, shaped.rejected, rejects, tally, counted.seen)
 

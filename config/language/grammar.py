@@ -70,7 +70,8 @@ def checked(tree: nodes.Template, names: Collection[str], *, what: str) -> froze
 
     what: `template` or `expression`, for the message.
     """
-    for node in _every(tree, what):
+    found = list(_every(tree, what))
+    for node in found:
         if not isinstance(node, _VALUES + _TEXTS):
             instead = _instead(node) or f"use names, `if`, and filters ({_listed(FILTERS)})"
             raise ValueError(f"{what}s have no {_spoken(node)}: {instead}")
@@ -78,11 +79,12 @@ def checked(tree: nodes.Template, names: Collection[str], *, what: str) -> froze
             raise ValueError(f"{what}s have no numbers that large")
         if isinstance(node, nodes.Pair) and not _is_text(node.key):
             raise ValueError("the keys of an object are texts: {'name': item.name}")
-    for used in tree.find_all(nodes.Filter):
-        _fits("filter", used, FILTERS)
-    for asked in tree.find_all(nodes.Test):
-        _fits("test", asked, CONDITIONS)
-    return _roots(tree, names)
+    for node in found:
+        if isinstance(node, nodes.Filter):
+            _fits("filter", node, FILTERS)
+        elif isinstance(node, nodes.Test):
+            _fits("test", node, CONDITIONS)
+    return _roots(tree, {node.name for node in found if isinstance(node, nodes.Name)}, names)
 
 
 def _instead(node: nodes.Node) -> str | None:
@@ -134,9 +136,9 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _roots(tree: nodes.Template, names: Collection[str]) -> frozenset[str]:
+def _roots(tree: nodes.Template, used: set[str], names: Collection[str]) -> frozenset[str]:
     """Raises ValueError for a name that is not known. `null` is `none`, as it is in JSON and YAML."""
-    bare = {name.name for name in tree.find_all(nodes.Name)} - {"null"}
+    bare = used - {"null"}
     if unknown := sorted(bare - set(names)):
         _unknown_root(tree, unknown[0], names)
     return frozenset(bare)

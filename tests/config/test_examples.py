@@ -24,23 +24,27 @@ FILE: dict[str, Any] = {
     "sources": {"apify": {"token": "${APIFY_TOKEN}", "webhook": {"secrets": ["${HOOK_SECRET}"]}}},
     "sinks": {
         "out": {"type": "file", "base": "results/"},
-        "oncall": {"type": "notify", "url": "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/abcdefghijklmnopqrstuvwx"},
-    },
-    "routes": [
-        {"name": "all", "to": [{"sink": "out"}]},
-        {
-            "name": "others",
-            "to": [
-                {"sink": "out", "name": "good"},
-                {"sink": "out", "name": "lake", "path": "{{ run.id }}.jsonl"},
-                {"sink": "oncall", "text": "hello", "send": "run"},
-            ],
+        "oncall": {
+            "type": "notify",
+            "url": "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/abcdefghijklmnopqrstuvwx",
         },
-        {"name": "products", "to": [{"sink": "out", "name": "good"}]},
-        {"name": "screenshots", "to": [{"sink": "out"}]},
-    ],
+    },
+    "routes": [{"name": "all", "to": [{"sink": "out"}]}],
 }
-CASE = {"name": "one", "expect": {"route": "others"}}
+#: What examples of tests are about.
+TESTED = [
+    {
+        "name": "products",
+        "expect": {"items": {"min": 1}},
+        "to": [
+            {"sink": "out", "name": "good"},
+            {"sink": "out", "name": "lake", "path": "{{ run.id }}.jsonl"},
+            {"sink": "oncall", "text": "hello", "send": "run"},
+        ],
+    },
+    {"name": "screenshots", "to": [{"sink": "out"}]},
+]
+CASE = {"name": "one", "expect": {"route": "products"}}
 
 #: Where the keys of each shape stand, and what else must stand there.
 ROUTE: KeyPath = ("routes", 0)
@@ -68,17 +72,19 @@ PLACES: dict[str, tuple[KeyPath, dict[str, Any]]] = {
     "AfterShape": ((*ROUTE, "after"), {}),
     "TargetShape": ((*ROUTE, "to", 0), {}),
     "UnmatchedShape": (("unmatched",), {"to": [{"sink": "out"}]}),
-    "AlertsShape": (("alerts",), {"to": [{"sink": "oncall"}]}),
-    "AlertTargetShape": (("alerts", "to", 0), {"sink": "oncall"}),
+    "AlertsShape": (("alerts",), {}),
+    "AlertTargetShape": (("alerts", "to", 0), {}),
     "CaseShape": (("tests", 0), CASE),
     "GivenShape": (("tests", 0, "given"), {}),
     "GivenRunShape": (("tests", 0, "given", "run"), {}),
     "GivenRecordShape": (("tests", 0, "given", "records", "OUTPUT"), {}),
-    "ExpectedShape": (("tests", 0, "expect"), {"route": "others"}),
+    "ExpectedShape": (("tests", 0, "expect"), {}),
 }
-#: Keys that have no meaning without another, or with what else stands there.
-BESIDE: dict[tuple[str, str], dict[str, Any]] = {("FreshnessShape", "days"): {"by": "07:00"}}
-WITHOUT = {("ExpectedShape", "routes"), ("ExpectedShape", "unmatched")}
+#: The same for single keys.
+BESIDE: dict[tuple[str, str], dict[str, Any]] = {
+    ("FreshnessShape", "days"): {"by": "07:00"},
+    **{("ExpectedShape", key): {"route": "products"} for key in ("sent", "paths", "texts", "held", "filtered")},
+}
 
 
 def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
@@ -93,9 +99,7 @@ FIELDS = {(shape, key): info for shape, key, info in _fields()}
 
 
 @pytest.mark.parametrize(("shape", "key"), FIELDS, ids=[f"{shape} {key}" for shape, key in FIELDS])
-def test_an_example_loads_in_its_place(
-    shape: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_example_loads_in_its_place(shape: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "routes").mkdir()
     (tmp_path / "routes/more.yaml").write_text("routes: [{name: more, to: [{sink: out}]}]\n")
     products = ModuleType("acme.products")
@@ -103,32 +107,25 @@ def test_an_example_loads_in_its_place(
     monkeypatch.setitem(sys.modules, "acme.products", products)
     monkeypatch.setitem(sys.modules, "acme", ModuleType("acme"))
     for line in FIELDS[shape, key].examples or []:
-        value = yaml.load(line, CCoreLoader)  # noqa: S506  # the safe loader, of the types that JSON has
+        value = yaml.load(line, CCoreLoader)  # the safe loader, of the types that JSON has
         assert list(value) == [key], line
-        assert table(tmp_path, json.dumps(_file(shape, key, value)), ENVIRON).routes
+        assert table(tmp_path, json.dumps(whole(shape, key, value)), ENVIRON).routes
 
 
-def _file(shape: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
+def whole(shape: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A whole file with the key in it."""
     path, needed = PLACES[shape]
     file = deepcopy(FILE)
-    if path[:1] == ("tests",):
-        file["tests"] = [deepcopy(CASE)]
+    if "tests" in path:
+        file |= {"routes": deepcopy(TESTED), "tests": [deepcopy(CASE)]}
+    if shape == "ExpectedShape":
+        file["tests"][0]["expect"] = {}
+    if "alerts" in path:
+        file["alerts"] = {"to": [{"sink": "oncall"}]}
     block: Any = file
     for step in path:
-        if isinstance(step, str):
-            block = block.setdefault(step, [{}] if path[: path.index(step) + 1] == ("alerts", "to") else {})
-        else:
-            block = block[step]
-    if (shape, key) in WITHOUT:
-        block.clear()
-    else:
-        block.update(needed)
-    block.update(BESIDE.get((shape, key), {}) | value)
-    for name in path:
-        if name == "alerts" and len(path) > 1:
-            break
-    if path == ("tests", 0, "expect") and key == "route":
-        block["route"] = value["route"]
+        block = block[step] if isinstance(step, int) else block.setdefault(step, {})
+    block.update(needed | BESIDE.get((shape, key), {}) | value)
     return file
 
 
@@ -138,3 +135,10 @@ def test_every_key_has_a_description_and_an_example(shape: str, key: str) -> Non
     assert info.description
     assert info.description.rstrip().endswith(".")
     assert info.examples
+
+
+def test_the_page_of_all_keys_is_made_of_them() -> None:
+    page = configuration()
+    assert CONFIGURATION.read_text() == page
+    for key, info in FIELDS.items():
+        assert f"<br>`{str((info.examples or [''])[0]).replace('|', chr(92) + '|')}` |" in page, key

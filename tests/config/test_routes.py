@@ -232,6 +232,29 @@ def test_a_route_below_a_final_one_with_the_same_conditions_is_warned_of(tmp_pat
     assert warnings(tmp_path, other) == []
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "never"),
+    [
+        ("where: run.a", "", False),
+        ("where: run.a", "where: run.b", False),
+        ("where: run.a", "where: run.a", True),
+        ("", "where: run.a", True),
+        ("where: run.a, when: {status: X}", "where: run.a, when: {status: X}", True),
+        ("where: run.a", "where: run.a, when: {status: X}", True),
+        ("when: {status: X}", "where: run.a, when: {status: X}", True),
+        ("where: run.a, when: {status: X}", "when: {status: X}", False),
+    ],
+)
+def test_a_final_route_takes_no_more_than_its_where_lets_through(
+    tmp_path: Path, above: str, below: str, never: bool
+) -> None:
+    to = "to: [{sink: out}, {sink: rows}, {sink: notes}]"
+    text = f"routes:\n  - {{name: a, final: true, {to}, {above}}}\n  - {{name: b, {to}, {below}}}\n"
+    text = text.replace(", }", "}")
+    said = "no run ever gets here: `a` above is final and takes every run this route wants"
+    assert warnings(tmp_path, text) == [f"runrelay.yaml:9:5: routes[1]: {said}"] * never
+
+
 def test_a_sink_that_nobody_uses_is_warned_of(tmp_path: Path) -> None:
     text = "routes: [{name: a, to: [{sink: out}]}]\nunmatched: {to: [{sink: notes}]}\n"
     assert warnings(tmp_path, text) == ["runrelay.yaml:5:9: sinks.rows: no route uses this sink"]

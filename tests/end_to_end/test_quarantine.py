@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.contracts.delivery import DeliveryState
 from config.settings import Settings
 from console.cli.main import main
-from emulator.asgi import ASGIApp, Receive, Scope, Send
-from emulator.scenarios import Delay, Fault, Scenario
+from emulator.scenarios import Answer, Delay, Fault, Scenario
 from tests.end_to_end.installation import Installation, eventually, installation
 from tests.end_to_end.killing import starter
 from tests.end_to_end.test_after import judged, status, waiting_after
@@ -109,3 +109,115 @@ async def test_a_run_with_too_few_items_is_held_told_of_once_and_delivered_when_
 
 async def events(place: Installation, run: dict[str, Any]) -> list[Any]:
     return (await place.ledger.of_run("apify", run["id"]))[0]
+
+
+async def test_a_later_finish_that_is_as_expected_goes_on_and_nothing_is_deleted(
+    settings: Settings, tmp_path: Path, actors: Path, capsys: Captured
+) -> None:
+    file = routes("items: {min: 5}", more="after: {delete: [dataset]}")
+    async with installation(settings, tmp_path, file, actors, quiet="100ms") as place:
+        run = await place.start("local~pusher", {"items": 3})
+        first = await rested(place, run["id"])
+        await place.api("POST", f"/v2/actor-runs/{run['id']}/resurrect")
+        both = await rested(place, run["id"], count=2)
+        released = await typed(capsys, "quarantine", "release", run["id"])
+        discarded = await typed(capsys, "quarantine", "discard", "--route", "rows", "--yes")
+        after = await judged(place, await waiting_after(place, run["id"]))
+        stays = await status(place, f"/v2/datasets/{run['defaultDatasetId']}")
+        _, ones = await place.ledger.of_run("apify", run["id"])
+
+    assert states(first)["disk"] == "quarantined"
+    later = [one for one in both if one.delivery.life > first[0].delivery.life]
+    assert states(later) == {"expect": "delivered", "disk": "delivered", "lake": "delivered"}
+    assert (released[0], {one["outcome"] for one in released[1]}) == (1, {"superseded"})
+    assert (discarded[0], {one["outcome"] for one in discarded[1]}) == (0, {"discarded"})
+    older = [one for one in ones if one.delivery.life == first[0].delivery.life]
+    assert states(older) == {"expect": "delivered", "disk": "dropped", "lake": "dropped", "oncall": older_call(older)}
+    assert lines(tmp_path, run["id"]) == 6
+    assert (after.state.value, after.reason, stays) == ("kept", "not_delivered", 200)
+
+
+def older_call(ones: list[DeliveryRecord]) -> str:
+    """Nobody answers there: whatever became of it is another matter."""
+    return states(ones)["oncall"]
+
+
+@dataclass
+class Watched:
+    """Where reading began, of each page that was asked for."""
+
+    offsets: list[int] = field(default_factory=list)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = dict(part.split("=") for part in scope["query_string"].decode().split("&"))
+        self.offsets.append(int(asked.get("offset", 0)))
+        await app(scope, receive, send)
+
+
+async def test_what_is_counted_only_is_not_read_and_what_is_released_is_usual_from_then_on(
+    settings: Settings, tmp_path: Path, actors: Path, capsys: Captured
+) -> None:
+    watched = Watched()
+    seen = Scenario([Fault("GET /v2/datasets/*/items", watched, times=math.inf)])
+    file = routes("items: {drop_from_usual: 50%}")
+    async with installation(settings, tmp_path, file, actors, scenario=seen, quiet="100ms") as place:
+        run = await place.start("local~pusher", {"items": 9})
+        await rested(place, run["id"])
+        (event, *_) = await events(place, run)
+        usual = place.ledger.keys.usual("rows", event.run.actor_id)
+        alone = [int(each) for each in await place.ledger.redis.lrange(usual, 0, -1)]
+        await place.ledger.redis.lpush(usual, 100, 90, 110, 95)
+        watched.offsets.clear()
+        fallen = await place.start("local~pusher", {"items": 40})
+        held = await rested(place, fallen["id"])
+        offsets = list(watched.offsets)
+        _, listed = await typed(capsys, "quarantine", "list")
+        _, shown = await typed(capsys, "quarantine", "show", fallen["id"])
+        released, _ = await typed(capsys, "quarantine", "release", "--route", "rows")
+        await rested(place, fallen["id"])
+        numbers = [int(each) for each in await place.ledger.redis.lrange(usual, 0, -1)]
+
+    assert alone == [9], "it is as expected as long as nothing is usual"
+    assert offsets == [40], "an end was looked for, and no row asked for"
+    why = "40 items, 95 are usual, and at most 50% fewer were expected"
+    assert {one.delivery.target for one in held if one.detail == why} == {"disk", "lake", "expect"}
+    assert [(one["target"], one["items_read"], one["detail"]) for one in listed] == [("disk", 40, why), ("lake", 40, why)]
+    assert shown[0]["usual"] == [95, 110, 90, 100, 9]
+    assert released == 0
+    assert numbers == [40, 95, 110, 90, 100, 9], "counted once, though two targets were let go"
+
+
+FILLING = routes("filled: {n: 100%, nothing: 50%}").replace("when:", "read: {dataset: [default, reviews]}\n    when:")
+TWO = """
+import json, os, urllib.request
+
+BASE, TOKEN = os.environ["APIFY_API_BASE_URL"], os.environ["APIFY_TOKEN"]
+for alias, count in (("default", 3), ("reviews", 4)):
+    dataset = json.loads(os.environ["ACTOR_STORAGES_JSON"])["datasets"][alias]
+    rows = json.dumps([{"n": n} for n in range(count)] + [[1], "no object"]).encode()
+    headers = {"Authorization": "Bearer " + TOKEN, "Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{BASE}/v2/datasets/{dataset}/items", rows, headers)).read()
+"""
+
+
+async def test_all_datasets_count_together_and_a_gate_that_died_goes_on(
+    settings: Settings, tmp_path: Path, actors: Path, capsys: Captured
+) -> None:
+    (actors / "pusher" / "actor.yaml").write_text(
+        'name: pusher\ncommand: ["{python}", "main.py"]\ndatasets: {default: {}, reviews: {}}\n'
+    )
+    (actors / "pusher" / "main.py").write_text(TWO.replace(' + [[1], "no object"]', ""))
+    broken = Scenario([Fault("GET /v2/datasets/*/items", Answer(400, {}), after=1)])
+    async with installation(settings, tmp_path, FILLING, actors, scenario=broken, quiet="100ms") as place:
+        run = await place.start("local~pusher")
+        (gate,) = await rested(place, run["id"])
+        retried, _ = await typed(capsys, "dlq", "retry", gate.delivery.id)
+        held = await rested(place, run["id"])
+        again, left = await typed(capsys, "replay", run["id"])
+
+    assert (gate.delivery.target, gate.state, gate.reason) == ("expect", "dead", "source_refused")
+    assert retried == 0
+    assert {one.detail for one in held if one.state == "quarantined"} == {
+        "`nothing` is filled in 0 of 7 items, in 50% of them it was expected"
+    }
+    assert (again, [(one["target"], one["why"]) for one in left]) == (0, [])

@@ -24,6 +24,7 @@ from tests.config.test_any_text import (
     test_any_number_with_any_unit_is_a_usable_amount_or_none,
     test_any_shards_are_read_or_refused_with_a_place,
 )
+from tests.config.test_any_value import test_a_changed_file_loads_or_says_where_it_is_wrong
 from tests.config.test_environment import test_a_value_never_adds_structure
 from tests.config.test_logs import test_whatever_is_escaped_can_be_written_on_one_line
 from tests.config.test_routes import test_whatever_stands_anywhere_the_file_loads_or_says_where_it_is_wrong
@@ -33,6 +34,7 @@ from tests.workers.test_fence import test_whatever_passes_names_a_host_out_in_th
 __all__ = [
     "folder",
     "test_a_broken_file_loads_or_says_where_it_is_broken",
+    "test_a_changed_file_loads_or_says_where_it_is_wrong",
     "test_a_number_that_a_program_wrote_is_read_again",
     "test_a_reference_is_filled_or_told_and_nothing_is_filled_twice",
     "test_a_slug_is_always_safe_in_a_path",

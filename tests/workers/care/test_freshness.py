@@ -13,7 +13,7 @@ from config.routes import load
 from tests.workers.ledger.books import Books, delivery
 from workers.care.lookout import look_forever
 from workers.ledger.freshness import FORGOTTEN_MS, Stale, stale, wanted, watch
-from workers.metrics import CLASHES, ROUTE_STALE, count_clashes
+from workers.metrics import CLASHES, ROUTE_STALE, count_tally
 
 HOUR = 3600_000
 HOURLY, DAILY = Freshness(3600), Freshness(by=time(7), zone=ZoneInfo("Europe/Berlin"))
@@ -119,8 +119,8 @@ async def test_a_worker_sees_its_routes_and_shows_which_are_stale(redis: Redis, 
 
 def test_items_whose_types_did_not_fit_are_counted_of_all_streams() -> None:
     CLASHES.clear()
-    count_clashes(delivery(), {"items:default|clash": 3, "items:more|clash": 2, "items:more|seen": 9})
-    count_clashes(delivery("calm"), {"items:default|seen": 3})
+    count_tally(delivery(), {"items:default|clash": 3, "items:more|clash": 2, "items:more|seen": 9})
+    count_tally(delivery("calm"), {"items:default|seen": 3})
     assert figure("expression_clashes_total", route="all", target="rows") == 5.0
     assert figure("expression_clashes_total", route="all", target="calm") is None
 

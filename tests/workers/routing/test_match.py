@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from config.contracts.run import Run
+from config.language.scopes import RunExpression
 from config.route import BatchSize, Read, Retry, Route, Target, When
-from workers.routing.match import holds, matching, wants_key
+from workers.routing import match
+from workers.routing.match import AnyOf, Where, facts_of, holds, looks, matching, misfit, wants_key
 
 RUN = Run(
     id="r1",
@@ -155,6 +157,83 @@ def test_targets_narrow_their_route() -> None:
 def test_a_final_route_whose_targets_all_decline_still_ends_the_list() -> None:
     nobody = route("nobody", When(), target("bad", When(status=("FAILED",))), final=True)
     assert wanted(nobody, route("never", When())) == []
+
+
+def test_of_every_route_that_is_looked_at_the_first_line_that_does_not_hold_is_known() -> None:
+    dear = replace(route("dear", When()), where=RunExpression("run.usageTotalUsd > 1"))
+    routes = [
+        route("failed", When(source=("main",), status=("FAILED",), origin=("WEB",))),
+        route("cheap", When(min_usd=0.0)),
+        route("other", When(not_=When(status=("SUCCEEDED",)))),
+        dear,
+        route("nobody", When(), target("bad", When(status=("FAILED",)))),
+        route("last", When(), final=True),
+        route("never", When()),
+    ]
+    found = list(looks(routes, RUN, {"run": {"usageTotalUsd": 1}}))
+    assert [(one.name, line.key if line else "", len(targets)) for one, line, targets in found] == [
+        ("failed", "status", 0),
+        ("cheap", "cost", 0),
+        ("other", "not", 0),
+        ("dear", "where", 0),
+        ("nobody", "", 0),
+        ("last", "", 1),
+    ]
+    failed, where = found[0][1], found[3][1]
+    assert isinstance(failed, AnyOf)
+    assert failed.written == ("FAILED",)
+    assert isinstance(where, Where)
+    assert where.expression is dear.where
+
+
+@pytest.mark.parametrize(
+    ("where", "scope", "fits"),
+    [
+        ("run.n > 1", {"run": {"n": 2}}, True),
+        ("run.n > 1", {"run": {"n": 1}}, False),
+        ("run.n > 1", {"run": {"n": "two"}}, False),
+        ("run.n > 1", {"run": {}}, False),
+        ("run.n > 1", None, True),
+    ],
+)
+def test_where_of_a_route_must_hold_unless_too_little_is_known(
+    where: str, scope: dict[str, object] | None, fits: bool
+) -> None:
+    one = replace(route("one", When()), where=RunExpression(where))
+    assert bool(list(matching([one], RUN, scope))) is fits
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "cost", "fits"),
+    [
+        (1.0, None, 1.0, True),
+        (1.0, None, 0.9, False),
+        (None, 1.0, 1.0, True),
+        (None, 1.0, 1.1, False),
+        (0.0, 0.0, 0.0, True),
+        (0.0, None, None, False),
+        (None, 5.0, None, False),
+    ],
+)
+def test_what_nobody_knows_fits_no_bound(
+    least: float | None, most: float | None, cost: float | None, fits: bool
+) -> None:
+    assert holds(When(min_usd=least, max_usd=most), msgspec.structs.replace(RUN, cost=cost)) is fits
+
+
+def test_a_when_is_never_taken_for_another_one_that_is_gone() -> None:
+    """They are known by where they lie in memory, and a new one may lie where an old one lay."""
+    for number in range(200):
+        run = msgspec.structs.replace(RUN, actor=f"acme/shop-{number}")
+        assert holds(When(actor=(f"acme/shop-{number}",)), run)
+
+
+def test_however_many_there_are_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "_MOST_KEPT", 10)
+    match._kept.clear()
+    whens = [When(status=(f"S{number}",)) for number in range(25)]
+    assert [misfit(when, facts_of(RUN)) is None for when in whens] == [False] * 25
+    assert len(match._kept) <= 10
 
 
 @pytest.mark.parametrize(
