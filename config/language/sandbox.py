@@ -209,13 +209,22 @@ def _stumbled(exc: TemplateSyntaxError, written: str | None) -> str:
     cure = next((f": {cure}" for pattern, cure in _ELSEWHERE if pattern.search(said)), "")
     said = re.sub(r" at \d+$", "", said) + cure
     if written is None:
-        return f"{said} (line {exc.lineno})"
+        return f"{_whole(said)} (line {exc.lineno})"
     if _BRACES.search(written):
         return "write it without {{ }}"
     if _BREAKS_OFF.search(said):
         return "it breaks off"
     said = said.replace("expected token 'end of print statement', got", "unexpected")
     return f"{said} (line {exc.lineno})" if "\n" in written.strip() else said
+
+
+def _whole(said: str) -> str:
+    """What Jinja says of a template, without what only its own users know."""
+    if "looking for the following tags" in said:
+        return "an `{% if … %}` without its `{% endif %}`"
+    if said.startswith("Expected an expression"):
+        return "an expression is missing, or breaks off"
+    return said
 
 
 def single(tree: nodes.Template) -> nodes.Expr | None:

@@ -1,6 +1,7 @@
 """Routes files of several files."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,3 +205,11 @@ def test_there_is_an_end_to_how_many_and_how_large(tmp_path: Path, put: Put) -> 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").mkdir()
     assert told(tmp_path, HEAD + ROUTE + "include: a.yaml\n") == ["a.yaml: the file cannot be read: Is a directory"]
+
+
+def test_the_files_of_the_documentation_load(tmp_path: Path, put: Put) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/split-the-file.md").read_text()
+    first, shop = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2]
+    put(routes__shop=shop)
+    found = table(tmp_path, first, {"APIFY_TOKEN": "canary-token-1", "HOOK_SECRET": "canary-hook-22"})
+    assert (names(found), list(found.sinks)) == (["products"], ["disk", "prices"])

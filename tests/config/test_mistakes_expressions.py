@@ -285,3 +285,106 @@ def test_a_mistake_in_an_expression_is_told_with_its_place_and_remedy(
     tmp_path: Path, text: str, expected: list[str]
 ) -> None:
     assert told(tmp_path, HEAD + text) == [f"runrelay.yaml:{line}" for line in expected]
+
+
+#: sinks whose options are templates, and how messages of one end
+SINKS = """\
+  disk: {type: file, base: x}
+  web: {type: http, url: "https://api.example.com/"}
+  talk: {type: notify, url: "https://hooks.slack.com/services/T00000000/B00000000/000000000000000000000000"}
+  next: {type: actor, source: main}
+"""
+PATH = " · Example: `path: '{{ actor.name }}/{{ run.id }}.csv.gz'`"
+#: of a target
+TEMPLATES = {
+    "a template that is not closed": (
+        "sink: disk, path: '{{ run.id }.jsonl'",
+        f"13:43: routes[0].to[1].path: not a template: unexpected '}}' (line 1){PATH}",
+    ),
+    "a template without a name": (
+        "sink: disk, path: '{{ }}.jsonl'",
+        f"13:43: routes[0].to[1].path: not a template: an expression is missing, or breaks off (line 1){PATH}",
+    ),
+    "a name that a template does not know": (
+        "sink: disk, path: '{{ id }}.jsonl'",
+        "13:43: routes[0].to[1].path: unknown name `id`: there are actor, batch, build, dataset, event, held, "
+        f"items_read, record, route, run, schedule, target, task{PATH}",
+    ),
+    "a root misspelled": (
+        "sink: disk, path: '{{ rn.id }}.jsonl'",
+        f"13:43: routes[0].to[1].path: unknown name `rn`: did you mean `run`?{PATH}",
+    ),
+    "an item in a path": (
+        "sink: disk, path: '{{ item.id }}.jsonl'",
+        "13:43: routes[0].to[1].path: unknown name `item`: there are actor, batch, build, dataset, event, held, "
+        f"items_read, record, route, run, schedule, target, task{PATH}",
+    ),
+    "a filter of a template misspelled": (
+        "sink: disk, path: '{{ actor.name | slg }}'",
+        f"13:43: routes[0].to[1].path: unknown filter `slg`: did you mean `slug`?{PATH}",
+    ),
+    "a call in a template": (
+        "sink: disk, path: '{{ actor.name.lower() }}'",
+        f"13:43: routes[0].to[1].path: templates have no calls: write it as a filter, `… | lower`{PATH}",
+    ),
+    "an argument that a filter does not take": (
+        "sink: disk, path: '{{ run.finishedAt | date(format=1) }}'",
+        f"13:43: routes[0].to[1].path: filter `date`: got an unexpected keyword argument 'format'{PATH}",
+    ),
+    "an if that does not end": (
+        "sink: disk, path: '{% if run.a %}x'",
+        f"13:43: routes[0].to[1].path: not a template: an `{{% if … %}}` without its `{{% endif %}}` (line 1){PATH}",
+    ),
+    "a path that leads out": (
+        "sink: disk, path: '../{{ run.id }}'",
+        f"13:43: routes[0].to[1].path: a path leads down from what its sink names, and this one has `..`{PATH}",
+    ),
+    "a path that begins at the root": (
+        "sink: disk, path: '/data/{{ run.id }}'",
+        "13:43: routes[0].to[1].path: a path leads down from what its sink names, and this one has a `/` too "
+        f"many{PATH}",
+    ),
+    "a path that ends with a slash": (
+        "sink: disk, path: 'data/{{ run.id }}/'",
+        "13:43: routes[0].to[1].path: a path leads down from what its sink names, and this one has a `/` too "
+        f"many{PATH}",
+    ),
+    "a path that is a number": (
+        "sink: disk, path: 5",
+        f"13:43: routes[0].to[1].path: must be a template: text such as `{{{{ run.id }}}}.jsonl`{PATH}",
+    ),
+    "a reference where a template was meant": (
+        "sink: disk, path: '${{ run.id }}'",
+        "13:43: routes[0].to[1].path: a `${` without its `}`; for a literal ${ write $${",
+    ),
+    "a name in a body": (
+        "sink: web, per: item, body: {id: '{{ itm.id }}'}",
+        '13:53: routes[0].to[1].body: unknown name `itm`: did you mean `item`? · Example: `body: {sku: "{{ item.id '
+        '}}", price: "{{ item.price }}"}`',
+    ),
+    "an item in the body of a batch": (
+        "sink: web, per: batch, body: {id: '{{ item.id }}'}",
+        "13:24: routes[0].to[1]: `item` has no meaning with `per: batch`",
+    ),
+    "an item in a message": (
+        "sink: talk, text: '{{ item.id }}'",
+        "13:43: routes[0].to[1].text: unknown name `item`: there are actor, alert, build, dataset, event, held, "
+        'items_read, log_tail, record, route, run, schedule, target, task · Example: `text: "*{{ actor.name }}* {{ '
+        'run.status }} {{ run.console_url }}"`',
+    ),
+    "items of an input misspelled": (
+        "sink: next, actor: a/b, input: {startUrls: '{{ itmes }}'}",
+        "13:56: routes[0].to[1].input: unknown name `itmes`: did you mean `items`? · Example: `input: {startUrls: "
+        '"{{ items }}"}`',
+    ),
+    "an actor and a task": (
+        "sink: next, actor: a/b, task: a/c",
+        "13:24: routes[0].to[1]: say what is started: either `actor` or `task`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("target", "expected"), TEMPLATES.values(), ids=TEMPLATES)
+def test_a_mistake_in_a_template_is_told_with_its_place_and_remedy(tmp_path: Path, target: str, expected: str) -> None:
+    text = HEAD + SINKS + ROUTE + f"    to: [{{sink: rows}}, {{{target}}}]\n"
+    assert told(tmp_path, text) == [f"runrelay.yaml:{expected}"]

@@ -247,10 +247,12 @@ async def test_a_file_whose_tests_fail_changes_nothing_and_the_secrets_in_it_are
     def prove(table: RouteTable) -> None:
         assert threading.current_thread() is not threading.main_thread()
         if table.routes[0].name == "bad":
-            raise ConfigInvalid([Problem(f"test 'one': it says {logs.masked('second-token')}", str(table.file), 9, 3)])
+            raise ConfigInvalid(
+                [Problem(f"test 'one': it says {logs.masked('token-of-a-bad-file')}", str(table.file), 9, 3)]
+            )
 
     async with followed(tmp_path, prove=prove) as place:
-        (tmp_path / ".env").write_text("TOKEN=second-token\nPASSWORD=p\n")
+        (tmp_path / ".env").write_text("TOKEN=token-of-a-bad-file\nPASSWORD=p\n")
         place.file.write_text(FILE + ROUTE.replace("one", "bad"))
         assert await place.problems() == ["runrelay.yaml:9:3: test 'one': it says ***"]
         assert (place.tables, succeeded()) == ([], 0)

@@ -195,7 +195,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 #: Each key of the recipes once, whatever sink or route it is of.
-KEYS = {tuple(step for step in path[-3:] if isinstance(step, str)): (name, path) for name, path in PLACES}
+KEYS = {tuple(step for step in path[-2:] if isinstance(step, str)): (name, path) for name, path in PLACES}
 
 
 def test_a_key_that_the_loader_does_not_know_fits_nowhere(folder: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from config import logs
 from config.contracts.errors import ConfigInvalid
 from config.routes import load
+from config.settings import Settings
 from workers.rehearsal import MOST_TOLD, prove, rehearse
+from workers.worker import run_worker
 
 HEAD = """\
 version: 1
@@ -299,3 +301,12 @@ def test_a_file_whose_tests_fail_is_not_to_be_used(tmp_path: Path) -> None:
         "runrelay.yaml:34:62: tests[0].expect.sent.good[0].price: test 'cheap junk is filtered out': `good`, item 0: "
         "`price` should be 9, and is 9.9",
     ]
+
+
+async def test_a_worker_asks_nobody_before_the_tests_have_passed(tmp_path: Path) -> None:
+    file = tmp_path / "runrelay.yaml"
+    file.write_text(HEAD + PRODUCTS + EXAMPLE.replace("price: 9.9}", "price: 9}"))
+    settings = Settings(redis_url="redis://127.0.0.1:1", spool_dir=tmp_path / "spool")
+    with pytest.raises(ConfigInvalid):
+        await run_worker(settings, load(file, {}), host="127.0.0.1", port=0)
+    assert list(tmp_path.iterdir()) == [file]

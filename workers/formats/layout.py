@@ -1,15 +1,19 @@
 """The options of files of items, shared by all sinks that write some."""
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from config.contracts.errors import Permanent
 from config.language.template import ROOTS, Template
 from workers.formats.choosing import Format, format_of, named
+from workers.routing.paths import fenced
 
 #: What tells the files of batches apart.
+_BRACED = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _TELLS_APART = re.compile(r"\bbatch\W+(index|number|offset)\b")
 
 
@@ -30,9 +34,20 @@ class Layout(BaseModel, frozen=True):
 
 class FilePath(Template):
     """A path that may say of which batch the file is: `batch.index`, `batch.number` (the same in eight digits),
-    `batch.offset`, `batch.count`."""
+    `batch.offset`, `batch.count`.
+
+    Raises ValueError also for one that could lead nowhere, whatever the values are.
+    """
 
     names = ROOTS | {"batch"}
+
+    def __init__(self, source: str, names: Collection[str] | None = None) -> None:
+        super().__init__(source, names)
+        try:
+            fenced(_BRACED.sub("x", source))
+        except Permanent as escape:
+            why = escape.detail.partition(" in the path ")[0].replace("an empty name", "a `/` too many")
+            raise ValueError(f"a path leads down from what its sink names, and this one has {why}") from None
 
 
 def _known(word: str) -> str:

@@ -73,7 +73,7 @@ def test_a_template_prints(source: str, text: str) -> None:
         ("{{ run.id | date(*run.tags) }}", "filter `date`: write its arguments one by one, without `*`"),
         ("{{ run.id is odd }}", "unknown test `odd`: there are "),
         ("{{ run.id", "not a template: unexpected end of template"),
-        ("a\n{% if %}", "not a template: Expected an expression, got 'end of statement block' (line 2)"),
+        ("a\n{% if %}", "not a template: an expression is missing, or breaks off (line 2)"),
         ("{{ run.id.upper() }}", "templates have no calls: write it as a filter, `… | upper`"),
         ("{{ range(9) }}", "templates have no calls"),
         ("{{ 'a' * 999999999 }}", "templates have no `*`"),
