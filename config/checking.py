@@ -216,7 +216,8 @@ def _said(message: str, as_written: Any) -> str:
     """pydantic's words, or those of a validator, in our manner; a bound gets the unit the amount was written in."""
     words = message.removeprefix("Value error, ").replace("Input should be", "must be")
     words = words.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-    return words[:1].lower() + words[1:] + (_unit(as_written) if words.startswith("must be") else "")
+    begun = words if words[:2].isupper() else words[:1].lower() + words[1:]
+    return begun + (_unit(as_written) if words.startswith("must be") else "")
 
 
 def _unit(as_written: Any) -> str:

@@ -9,15 +9,19 @@ from typing import Any
 
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
-from config.document import MAX_BYTES, Document, KeyPath, Origin, read, written
+from config.document import MAX_BYTES, MAX_DEPTH, Document, KeyPath, Origin, read, written
 from config.environment import Environment
 from config.footprint import Pattern, fitting, footprint
 from config.nearest import guess
 from config.shapes import FileShape, keys
 
 MAX_FILES = 100
+#: Characters of a pattern.
+MAX_LENGTH = 1000
 #: What an included file may have, and what it then is.
 PARTS: dict[str, type] = {"sinks": dict, "routes": list, "tests": list}
+#: How many of its steps a path changes when an included file is put into the whole: `routes[0]` becomes `routes[7]`.
+_STEPS = 2
 
 
 def whole(main: Document, path: Path, environment: Environment) -> Document:
@@ -51,8 +55,7 @@ class _Including:
         self.origins: dict[KeyPath, Origin] = {}
         self.problems = list(main.problems)
         self.broken = set(main.broken)
-        #: each with the place that names it first
-        self.files: dict[Path, KeyPath] = {}
+        self.files: list[Path] = []
 
     def document(self) -> Document:
         names = (self.main.file, *map(str, self.files))
@@ -70,8 +73,7 @@ class _Including:
         files = [self.path.parent / name for name in found if self.path.parent / name != self.path]
         if not files:
             self.complain(f"no file beside this one or below is called `{pattern}`", at)
-        for file in files:
-            self.files.setdefault(file, at)
+        self.files += [file for file in files if file not in self.files]
 
     def read(self) -> None:
         """Read all of them, unless they are too many or too large."""
@@ -93,17 +95,18 @@ class _Including:
         """Put what one file says behind what is there."""
         self.problems += part.problems
         if not isinstance(part.value, dict):
-            self.object(part, (), "must have `sinks`, `routes` or `tests`")
+            self.say(part, (), "must have `sinks`, `routes` or `tests`")
             return
         for key, value in part.value.items():
             if key not in PARTS:
-                self.object(part, (key,), _foreign(key), key=True)
+                self.say(part, (key,), _foreign(key), key=True)
             elif isinstance(value, dict) and PARTS[key] is dict:
                 self.named(part, key, value)
             elif isinstance(value, list) and PARTS[key] is list:
                 self.listed(part, key, value)
             else:
-                self.object(part, (key,), f"must be a {'mapping' if PARTS[key] is dict else 'list'}")
+                self.say(part, (key,), f"must be a {'mapping' if PARTS[key] is dict else 'list'}")
+        self.move(part)
 
     def named(self, part: Document, key: str, value: dict[str, Any]) -> None:
         there = self.value.get(key, {})
@@ -113,10 +116,10 @@ class _Including:
         for name, said in value.items():
             if name in there:
                 message = f"the sink `{name}` is defined twice: first in {self.first((key, name))}"
-                self.object(part, (key, name), message, key=True)
+                self.say(part, (key, name), message, key=True)
             else:
                 there[name] = said
-                self.move(part, (key, name), (key, name))
+                self.origins[key, name] = Origin(part.file, (key, name))
 
     def first(self, at: KeyPath) -> str:
         """Where a key stands that is there already."""
@@ -128,20 +131,20 @@ class _Including:
         if not isinstance(there, list):
             return
         for index in range(len(value)):
-            self.move(part, (key, index), (key, len(there) + index))
+            self.origins[key, len(there) + index] = Origin(part.file, (key, index))
         self.value[key] = [*there, *value]
 
-    def move(self, part: Document, old: KeyPath, new: KeyPath) -> None:
-        """What stands at `old` in a part stands at `new` in the whole."""
-        self.origins[new] = Origin(part.file, old)
-        self.places |= _moved(part.places, old, new)
-        self.keys |= _moved(part.keys, old, new)
-        self.broken |= _moved(dict.fromkeys(part.broken), old, new).keys()
+    def move(self, part: Document) -> None:
+        """What stands somewhere in a part stands elsewhere in the whole."""
+        new = {origin.path: path for path, origin in self.origins.items() if origin.file == part.file}
+        self.places |= _moved(part.places, new)
+        self.keys |= _moved(part.keys, new)
+        self.broken |= _moved(dict.fromkeys(part.broken), new).keys()
 
     def complain(self, message: str, at: KeyPath) -> None:
-        self.object(self.main, at, message)
+        self.say(self.main, at, message)
 
-    def object(self, part: Document, at: KeyPath, message: str, *, key: bool = False) -> None:
+    def say(self, part: Document, at: KeyPath, message: str, *, key: bool = False) -> None:
         if not any(at[:end] in part.broken for end in range(len(at) + 1)):
             self.problems.append(Problem(message, part.file, *part.place(at, key=key), written(at)))
 
@@ -153,6 +156,8 @@ def _not_below(pattern: str) -> str:
         return "only files beside this one and below it are read: name them from here, such as routes/*.yaml"
     if "${" in pattern:
         return "`${…}` is not filled in here: write out which files, such as routes/*.yaml"
+    if len(parts) > MAX_DEPTH or len(pattern) > MAX_LENGTH:
+        return "the name is too long"
     return "`**` is not taken: name each folder, such as routes/*/*.yaml" if any("**" in part for part in parts) else ""
 
 
@@ -169,6 +174,6 @@ def _size(path: Path) -> int:
     return found[3] if found else 0
 
 
-def _moved(places: dict[KeyPath, Any], old: KeyPath, new: KeyPath) -> dict[KeyPath, Any]:
-    """Those of `old` and below, as they are called at `new`."""
-    return {(*new, *at[len(old) :]): place for at, place in places.items() if at[: len(old)] == old}
+def _moved(places: dict[KeyPath, Any], new: dict[KeyPath, KeyPath]) -> dict[KeyPath, Any]:
+    """What stands at one of these paths, or below, by its path in the whole."""
+    return {(*new[at[:_STEPS]], *at[_STEPS:]): place for at, place in places.items() if at[:_STEPS] in new}

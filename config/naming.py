@@ -60,6 +60,6 @@ def source_exists(check: Checker, source: Any, path: KeyPath) -> None:
 
 def sink_exists(check: Checker, sink: Any, path: KeyPath) -> None:
     defined = check.block(("sinks",))
-    if isinstance(sink, str) and sink not in defined:
+    if isinstance(sink, str) and sink not in defined and ("sinks",) not in check.broken:
         known = f"{guess(sink, defined)}defined are {', '.join(defined) or 'none'}"
         check.say(f"no sink `{sink}` is defined: {known}", path)

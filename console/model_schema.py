@@ -17,17 +17,18 @@ JsonObject = dict[str, Any]
 
 #: What every document has under `$defs` that uses `of`.
 DEFINITIONS: JsonObject = {
-    "filled": {"description": "Text with a `${…}` in it.", "type": "string", "pattern": r"\$\{"},
+    # Text with a `${…}` in it.
+    "filled": {"type": "string", "pattern": r"\$\{"},
+    # What is taken for a number.
     "number": {
-        "description": "A number, or what is taken for one.",
         "anyOf": [
             {"type": "string", "pattern": r"^\s*[-+]?[0-9.][-+0-9_.eE]*\s*$"},
             {"$ref": "#/$defs/filled"},
             {"$ref": "#/$defs/truth"},
         ],
     },
+    # What is taken for a truth value.
     "switch": {
-        "description": "A truth value, or what is taken for one.",
         "anyOf": [
             {
                 "type": "string",
@@ -47,8 +48,13 @@ _NOTES = ("description", "default", "examples", "deprecated")
 def of(model: type[BaseModel], prefix: str = "") -> tuple[JsonObject, JsonObject]:
     """The schema of a model, and what it refers to: definitions, each with the prefix before its name."""
     schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}", schema_generator=_Generator)
-    definitions = {f"{prefix}{name}": _as_written(part) for name, part in schema.pop("$defs", {}).items()}
+    definitions = {_named(f"{prefix}{name}"): _as_written(part) for name, part in schema.pop("$defs", {}).items()}
     return _as_written(schema), definitions
+
+
+def _named(definition: str) -> str:
+    """As editors show it to people: `expected an only`, not `an OnlyShape`."""
+    return definition.removesuffix("Shape").lower()
 
 
 class _Generator(GenerateJsonSchema):
@@ -72,10 +78,16 @@ class _Generator(GenerateJsonSchema):
         made = super().model_schema(schema)
         for told_elsewhere in ("title", "description"):
             made.pop(told_elsewhere, None)
-        for name, info in schema["cls"].model_fields.items():
-            key = info.alias or name
-            made["properties"][key] = _described(made["properties"][key], info)
+        made["properties"] = {
+            key: _described(made["properties"][key], info) for key, info in _own_first(schema["cls"]).items()
+        }
         return made
+
+
+def _own_first(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by their keys; those that the model inherits come last."""
+    fields = sorted(model.model_fields.items(), key=lambda field: field[0] not in model.__annotations__)
+    return {info.alias or name: info for name, info in fields}
 
 
 def _described(schema: JsonObject, info: FieldInfo) -> JsonObject:
@@ -122,6 +134,8 @@ def _counted(schema: JsonObject) -> JsonObject:
 def _inside(schema: JsonObject) -> JsonObject:
     """With all schemas that stand in it written anew."""
     found = dict(schema)
+    if "$ref" in found:
+        found["$ref"] = _named(found["$ref"])
     for key in ("properties", "patternProperties"):
         if key in found:
             found[key] = {name: _as_written(part) for name, part in found[key].items()}

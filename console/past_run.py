@@ -13,7 +13,7 @@ from config.routes import RouteTable
 from config.settings import Settings
 from config.sources.apify import ApifySource
 from console.failures import CommandFailed
-from console.ledger_search import Found, find, run_named
+from console.ledger_search import find, run_named
 from console.opening import nearby, open_ledger
 from console.starting import api_of, chosen
 from workers.ledger.ledger import Ledger
@@ -43,32 +43,36 @@ class PastRun:
 
 
 async def find_run(settings: Settings, table: RouteTable, named: str | None, word: str) -> PastRun:
-    """named: of the source, if somebody said which. Raises CommandFailed, and the verdicts of the platform."""
+    """Its last finish, unless the word names another. named: of the source, if somebody said which. Raises
+    CommandFailed, and the verdicts of the platform."""
     near, (name, _, run_id) = nearby(settings), word.rpartition(":")
     async with open_ledger(near.redis_url, near.namespace) as ledger:
-        found = await _found(ledger, name or named, run_id)
-        planned = [event for event in found.events if event.run] if found else []
-        if found and planned:
-            event = max(planned, key=lambda one: one.at)
-            assert event.run, "that is how they were chosen"
-            source = chosen(table, event.source)
-            return PastRun(event.run, source, True, event.body, event.via, found.deliveries)
+        if kept := await _kept(ledger, table, name or named, run_id):
+            return kept
     source, run_id = await place_of(settings, table, named, word)
     async with api_of(source) as api:
         run = await Names().named(source, api, await source.run(api, run_id), mentioned(table))
     return PastRun(run, source, kept=False)
 
 
-async def _found(ledger: Ledger, source: str | None, word: str) -> Found | None:
-    """What the ledger has of it, all of its run; None if that is nothing, of another source, or cannot be asked."""
+async def _kept(ledger: Ledger, table: RouteTable, source: str | None, word: str) -> PastRun | None:
+    """As the ledger has it; None if it has nothing of it, or cannot be asked."""
     try:
-        place = await run_named(ledger, word)
-        if place is None or source not in {None, place[0]}:
-            return None
         found = await find(ledger, word)
-        return found if found.events else Found(*await ledger.of_run(*place))
+        events = [(one.run.finished, one.at, one, one.run) for one in found.events if one.run]
+        events = [each for each in events if source in {None, each[2].source}]
+        if not events:
+            return None
+        *_, event, run = max(events, key=lambda each: each[:2])
+        _, deliveries = await ledger.of_run(event.source, event.run_id)
     except RedisError:
         return None
+    except CommandFailed as no:
+        if no.kind == "not_found":
+            return None
+        raise
+    same = [one for one in deliveries if one.delivery.life == run.life]
+    return PastRun(run, chosen(table, event.source), True, event.body, event.via, same)
 
 
 async def place_of(settings: Settings, table: RouteTable, named: str | None, word: str) -> tuple[ApifySource, str]:

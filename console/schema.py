@@ -103,7 +103,7 @@ class _Schema:
 
     def route(self) -> JsonObject:
         route = self.to(self.of(RouteShape), "target")
-        expect = self.definitions["ExpectShape"]
+        expect = self.definitions["expect"]
         expect["properties"]["else"]["items"] = {"$ref": "#/$defs/target"}
         return route
 
@@ -146,7 +146,7 @@ class _Schema:
     def type_of(self, types: list[Type], said: JsonObject) -> JsonObject:
         notes = {key: said[key] for key in ("description", "examples")}
         known = [name for type in types for name in type.names]
-        anybodys = {"description": "A module of yours, by its dotted name.", "type": "string", "pattern": _DOTTED}
+        anybodys = {"type": "string", "pattern": _DOTTED}
         return {**notes, "anyOf": [{"enum": known}, anybodys, {"$ref": "#/$defs/filled"}]}
 
     def options(self, type: Type, kind: str, common: JsonObject) -> JsonObject:
@@ -155,7 +155,8 @@ class _Schema:
         if type.module is None:
             return {"description": text, **common, "additionalProperties": True}
         own = self.of(type.module.Config, f"{kind}.{type.names[0]}.")
-        properties = {**own.get("properties", {}), **common["properties"]}
+        type_first = {"type": common["properties"]["type"]}
+        properties = {**type_first, **own.get("properties", {}), **common["properties"]}
         return {**own, "description": " ".join(text.split()), "properties": properties}
 
     def targets(self, kind: str, shape: type[BaseModel], wanted: Callable[[ModuleType], bool]) -> None:

@@ -130,12 +130,12 @@ class Rehearsal:
         return {"items_read": items, "held": held or None} if route.expect else nothing
 
     def _read(self, route: Route, scope: Mapping[str, Any]) -> tuple[int, int, str]:
-        """How many items there are, how many of them `read` yields, and why the run would be held; empty if it would
-        not."""
+        """How many items fit their way, how many of them `read` yields, and why the run would be held; empty if it
+        would not."""
         streams = dict.fromkeys(name for one in self.plan.deliveries if one.route == route.name for name in one.streams)
         read, tally, seen = 0, Counter[str](), dict[str, str]()
         for shaped, rows in self.made_up.yields(route.read, list(streams), scope):
-            read += rows
+            read += rows - len(shaped.rejected)
             counted = count(route.expect or Expect(), shaped.batch)
             tally.update(counted.tally)
             seen = {**counted.seen, **seen}

@@ -128,7 +128,9 @@ def _fits(what: str, used: nodes.Filter | nodes.Test, functions: Mapping[str, Ca
     try:
         _signature(functions[used.name]).bind(None, *used.args, **dict.fromkeys(names))
     except TypeError as exc:
-        raise ValueError(f"{what} `{used.name}`: {exc}") from None
+        takes = _listed(list(_signature(functions[used.name]).parameters)[1:]) or "nothing"
+        cure = f"; it takes {takes}" if "keyword" in str(exc) else ""
+        raise ValueError(f"{what} `{used.name}`: {exc}{cure}") from None
 
 
 @cache

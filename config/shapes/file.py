@@ -24,7 +24,8 @@ class SourceShape(Shape):
 
     type: Text | None = Field(
         None,
-        description="The module that knows the platform; without it the source's name is the type.",
+        description="The module that knows the platform: ours, or one of yours by its dotted name. Without it the "
+        "source's name is the type.",
         examples=["type: apify"],
     )
 
@@ -34,7 +35,8 @@ class SinkShape(PaceShape):
 
     type: Text | None = Field(
         None,
-        description="The module that writes; without it the sink's name is the type.",
+        description="The module that writes: ours, or one of yours by its dotted name. Without it the sink's name is "
+        "the type.",
         examples=["type: file"],
     )
 

@@ -170,6 +170,7 @@ PATTERNS = {
     "absolute": ("/etc/a.yaml", BELOW),
     "null": ('"a\\0.yaml"', BELOW),
     "all below": ("routes/**/a.yaml", "`**` is not taken: name each folder, such as routes/*/*.yaml"),
+    "very deep": ("a/" * 499 + "*", "the name is too long"),
     "a reference": (
         '"${TOKEN}.yaml"',
         "`${…}` is not filled in here: write out which files, such as routes/*.yaml",

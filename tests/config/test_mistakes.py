@@ -376,6 +376,22 @@ WHOLE = {
             "6:17: routes[0].to[0].sink: no sink `rows` is defined: defined are none",
         ],
     ),
+    "sinks that are no mapping": (
+        "version: 1\n" + SOURCES + "sinks: [rows]\n" + ROUTE,
+        ["3:8: sinks: must be a mapping, not a list · Example: `sinks: {out: {type: file, base: results/}}`"],
+    ),
+    "type of a sink with a key misspelled": (
+        "version: 1\n" + SOURCES + "sinks: {rows: {tpye: file, base: x}}\n" + ROUTE,
+        ["3:16: sinks.rows.tpye: there is no key `tpye` here: did you mean `type`?"],
+    ),
+    "address that is a list": (
+        "version: 1\n" + SOURCES + "sinks: {rows: {type: http, url: [a]}}\n" + ROUTE,
+        ["3:33: sinks.rows.url: must be text, not a list"],
+    ),
+    "address of another scheme": (
+        "version: 1\n" + SOURCES + "sinks: {rows: {type: http, url: 'ftp://a.example/'}}\n" + ROUTE,
+        ["3:33: sinks.rows.url: URL scheme should be 'http' or 'https'"],
+    ),
     "sink that is only a word": (
         "version: 1\n" + SOURCES + "sinks: {rows: file}\n" + ROUTE,
         ["3:15: sinks.rows: must be a mapping, not text · Example: `sinks: {out: {type: file, base: results/}}`"],

@@ -24,13 +24,15 @@ MISTAKES = {
     "two datasets": (
         ROUTE + "    read: {dataset: [default, details], only: {key: id}}\n" + TO,
         [
-            "10:10: routes[0].to[0].only: `only` compares the items of one dataset: name just one under `dataset` of `read`",
+            "10:10: routes[0].to[0].only: `only` compares the items of one dataset: name just one under `dataset` "
+            "of `read`",
         ],
     ),
     "every dataset": (
         ROUTE + '    read: {dataset: "*"}\n    to: [{sink: rows, only: {key: id}}]\n',
         [
-            "10:29: routes[0].to[0].only: `only` compares the items of one dataset: name just one under `dataset` of `read`",
+            "10:29: routes[0].to[0].only: `only` compares the items of one dataset: name just one under `dataset` "
+            "of `read`",
         ],
     ),
     "records": (

@@ -329,7 +329,7 @@ TEMPLATES = {
     ),
     "an argument that a filter does not take": (
         "sink: disk, path: '{{ run.finishedAt | date(format=1) }}'",
-        f"13:43: routes[0].to[1].path: filter `date`: got an unexpected keyword argument 'format'{PATH}",
+        f"13:43: routes[0].to[1].path: filter `date`: got an unexpected keyword argument 'format'; it takes form{PATH}",
     ),
     "an if that does not end": (
         "sink: disk, path: '{% if run.a %}x'",

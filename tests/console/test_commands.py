@@ -82,6 +82,13 @@ def test_problems_are_objects_with_json(capsys: Captured) -> None:
     assert main(["check", "--json"]) == 78
     said = json.loads(capsys.readouterr().out)
     assert (said["kind"], [problem["line"] for problem in said["problems"]]) == ("config_invalid", [4, 4])
+    assert said["problems"][1] == {
+        "file": "runrelay.yaml",
+        "line": 4,
+        "column": 61,
+        "path": "routes[0].to[0].sink",
+        "message": "no sink `uot` is defined: did you mean `out`? defined are out, unused",
+    }
 
 
 @pytest.mark.parametrize("command", ["check", "receiver", "worker", "up"])

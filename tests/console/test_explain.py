@@ -145,15 +145,12 @@ def kept_run(**more: Any) -> Run:
     return Run(**{**facts, "finished": 1.0, "account": "", "fields": {"status": "SUCCEEDED"}, **more})
 
 
-def planned(url: str, run: Run, body: bytes = b"") -> None:
+def planned(url: str, run: Run, body: bytes = b"", number: int = 0) -> None:
     """The ledger has the run, and what today's file makes of it."""
 
     async def plan(redis: Redis) -> None:
-        await redis.flushall()
-        ledger, event = (
-            Ledger(redis, Keys("rr")),
-            Event(id="0123456789abcdef" * 4, source="apify", run_id=run.id, body=body),
-        )
+        ledger = Ledger(redis, Keys("rr"))
+        event = Event(id=f"{number}123456789abcdef" * 4, source="apify", run_id=run.id, body=body)
         await RunQueue(redis, Keys("rr")).accept([event])
         table = load(Path("runrelay.yaml"))
         lease, record = await taken(ledger, event.id)
@@ -174,6 +171,7 @@ def planned(url: str, run: Run, body: bytes = b"") -> None:
 def ledger(valkey_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("REDIS_URL", valkey_server)
     monkeypatch.setenv("RUNRELAY_NAMESPACE", "rr")
+    asked(valkey_server, lambda redis: redis.flushall())
     return valkey_server
 
 
@@ -205,6 +203,25 @@ routes:
             "old  is no longer in the file",
             f"  out  waiting, delivery {ids[1]}",
         ]
+
+
+def test_of_a_run_that_finished_twice_it_is_the_last_time_unless_another_is_named(
+    ledger: str, place: Emulated, capsys: Captured
+) -> None:
+    write(place, "sinks: {out: {type: stdout}}\nroutes: [{name: one, to: [{sink: out}]}]\n")
+    for number, status in enumerate(("TIMED-OUT", "SUCCEEDED", "ABORTED")):
+        finished = (1.0, 3.0, 2.0)[number]
+        planned(ledger, kept_run(status=status, life=status, finished=finished), number=number)
+    said = {}
+    for word in ("kept00000000000001", "01234567", "21234567"):
+        assert main(["explain", word, "--json"]) == 0
+        who, one = told(capsys)
+        said[word] = (who["status"], len(one["deliveries"]))
+    assert said == {
+        "kept00000000000001": ("SUCCEEDED", 1),
+        "01234567": ("TIMED-OUT", 1),
+        "21234567": ("ABORTED", 1),
+    }
 
 
 def test_names_that_nobody_may_see_are_said(ledger: str, place: Emulated, capsys: Captured) -> None:

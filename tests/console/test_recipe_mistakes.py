@@ -88,8 +88,8 @@ def test_a_value_of_the_wrong_type_is_told_where_it_stands(name: str) -> None:
             continue
         descend(tree, path[:-1])[path[-1]] = wrong(descend(tree, path))
         text = json.dumps(tree, indent=1)
-        line = parse(text, name).place(path)[0]
-        if not any(at.line == line for at in told(name, text)):
+        place = parse(text, name).place(path)
+        if not any((at.line, at.column) == place for at in told(name, text)):
             untold.append(path)
     assert untold == []
 

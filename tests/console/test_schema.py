@@ -56,9 +56,9 @@ def test_every_key_has_its_description() -> None:
 
 
 def test_defaults_and_examples_are_as_somebody_would_write_them() -> None:
-    retry = SCHEMA["$defs"]["RetryShape"]["properties"]["for"]
+    retry = SCHEMA["$defs"]["retry"]["properties"]["for"]
     assert (retry["default"], retry["examples"]) == ("75h", ["75h"])
-    settle = SCHEMA["$defs"]["source.apify.SettleOptions"]["properties"]["quiet"]
+    settle = SCHEMA["$defs"]["source.apify.settleoptions"]["properties"]["quiet"]
     assert settle["default"] == "10s"
     assert SCHEMA["$defs"]["target"]["properties"]["fields"]["examples"] == [
         {"url": "item.url", "price": "item.price | number"},
@@ -120,11 +120,18 @@ def test_what_may_be_written_fits(old: str, new: str) -> None:
     assert fits(parse(SMALL.replace(old, new, 1), "").value)
 
 
-@pytest.mark.parametrize(
-    "text", ["routes: [{name: one, to: [{sink: out}]}]\n", "sinks: {out: {type: file, base: x}}\n"]
-)
-def test_a_file_that_is_included_fits(text: str) -> None:
-    assert fits(parse(text, "").value)
+def test_a_sink_whose_name_is_its_type_has_its_options() -> None:
+    file = parse(SMALL, "").value
+    assert fits(file | {"sinks": {"file": {"base": "x"}}})
+    assert not fits(file | {"sinks": {"file": {"bsae": "x"}}})
+    assert not fits(file | {"sinks": {"file": {"type": "http", "base": "x"}}})
+
+
+def test_a_file_that_is_included_fits() -> None:
+    assert fits({"routes": [{"name": "one", "to": [{"sink": "out"}]}]})
+    assert fits({"sinks": {"out": {"type": "file", "base": "x"}}})
+    assert not fits({})
+    assert not fits({"sources": {}, "routes": [{"name": "one", "to": [{"sink": "out"}]}]})
 
 
 BAD = {

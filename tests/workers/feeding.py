@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from config.contracts.delivery import Delivery, DeliveryState
 from config.contracts.event import Event, EventState, event_id
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Page, Settle, Source
+from config.contracts.source import Api, Count, Page, Requests, Settle, Source
 from config.keys import Keys
 from config.queue import RunQueue
 from config.routes import load
@@ -31,6 +31,7 @@ sources: {{apify: {{token: tok-0123456789, webhook: {{secrets: [secret-012345678
 sinks: {{crm: {{type: tests.workers.consumer, name: {name}}}}}
 routes:
   - name: shop
+    read: {{{read}}}
     to: [{{sink: crm, only: {{{only}}}, batch: {{items: 3}}{more}}}]
 """
 FINISHED = 1769758712.0
@@ -88,15 +89,26 @@ class Platform:
     async def count(self, api: Api, dataset: str) -> Count:
         return Count(len(self.rows[dataset]), FINISHED * 2)
 
+    async def requests(self, api: Api, queue: str, *, after: str | None) -> Requests:
+        """Pages of two."""
+        begin = int(after or 0)
+        page = await self.page(api, queue, begin, 2, most=0)
+        return Requests(page.lines, page.count, str(begin + 2) if begin + 2 < page.total else None, page.at)
+
+    async def request_count(self, api: Api, queue: str) -> Count:
+        return await self.count(api, queue)
+
 
 class Feed:
     """One route to one consumer."""
 
-    def __init__(self, redis: Redis, settings: Settings, folder: Path, only: str, more: str = "") -> None:
+    def __init__(
+        self, redis: Redis, settings: Settings, folder: Path, only: str, more: str = "", read: str = ""
+    ) -> None:
         self.redis, self.settings = redis, settings
         name = f"crm{next(_names)}"
         self.consumer = CONSUMERS[name] = Consumer()
-        (folder / "runrelay.yaml").write_text(FILE.format(name=name, only=only, more=more))
+        (folder / "runrelay.yaml").write_text(FILE.format(name=name, only=only, more=more, read=read))
         self.table = load(folder / "runrelay.yaml", {})
         self.platform = Platform()
         self.table.sources["apify"] = cast(Source, self.platform)
@@ -126,6 +138,7 @@ class Feed:
             finished=at,
             account="me",
             datasets={"default": number},
+            queues={"default": number},
         )
         event = Event(id=event_id("apify", None, number.encode()), source="apify", run_id=number, body=b"{}")
         await RunQueue(self.redis, Keys("rr")).accept([event])

@@ -256,7 +256,7 @@ def test_whoever_is_told_of_changes_is_told_that_everything_is_new(tmp_path: Pat
         return f"  - {{name: all, to: [{{sink: disk, only: {{key: [n], change: [{wanted}]}}}}]}}\n"
 
     new = "route: all, sent: {disk: [{n: 1, _change: new}]}"
-    assert objections(tmp_path, changes("new, changed"), "items: [{n: 1}]", new) == []
+    assert objections(tmp_path, changes("new, changed"), "items: [{n: 1}, {n: 1, again: true}, {}]", new) == []
     assert objections(tmp_path, changes("removed"), "items: [{n: 1}]", "route: all, sent: {disk: []}") == []
 
 

@@ -2,6 +2,7 @@
 
 Pure, apart from what somebody's own code does."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from config.contracts.sink import Batch
 from config.contracts.source import Source
 from config.language.template import Template
 from config.route import Only, Read, Route, Target
+from workers.routing.changes import Known, compare, keyed
 from workers.routing.clean import clean
 from workers.routing.match import wants_key
 from workers.routing.paths import fenced
@@ -72,13 +74,13 @@ class MadeUp:
         match kind, name:
             case "items", alias:
                 shaper = Shaper([read.transform, step], scope)
-                return _changed(way.target.only, _items(self._shaped(self._rows(alias), shaper, read.clean)))
+                return _items(_new(way.target.only, self._shaped(self._rows(alias), shaper, read.clean).batch))
             case "requests", _:
-                return _changed(way.target.only, _items(self._shaped(self.given.requests, Shaper([step], scope))))
+                return _items(_new(way.target.only, self._shaped(self.given.requests, Shaper([step], scope)).batch))
             case "rows", "records":
-                return _items(self._shaped(self._read_records(read), Shaper([step], scope, under="record")))
+                return _items(self._shaped(self._read_records(read), Shaper([step], scope, under="record")).batch)
             case "rows", _:
-                return _items(self._shaped([{}], Shaper([step], scope)))
+                return _items(self._shaped([{}], Shaper([step], scope)).batch)
             case "records", _:
                 return [record["key"] for record in self._records(way, scope)]
         return [{"run": "run.json", "log": "log.txt"}[kind]]
@@ -114,12 +116,15 @@ class MadeUp:
         return [one for one in self._read_records(way.route.read) if chosen(way.target.transform, one, scope)]
 
 
-def _items(shaped: Shaped) -> list[Any]:
-    return [msgspec.json.decode(line) for line in shaped.batch.items()]
+def _items(batch: Batch) -> list[Any]:
+    return [msgspec.json.decode(line) for line in batch.items()]
 
 
-def _changed(only: Only | None, items: list[Any]) -> list[Any]:
-    """Nothing was delivered before: everything is new."""
+def _new(only: Only | None, batch: Batch) -> Batch:
+    """What of it is sent, if nothing ever was."""
     if only is None:
-        return items
-    return [{**item, "_change": "new"} for item in items] if "new" in only.change else []
+        return batch
+    items, _ = keyed(batch, only.key, named=False)
+    nothing = Known()
+    nothing.buckets = defaultdict(dict)
+    return compare(batch, items, nothing, nothing, only.change).batch

@@ -11,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from config.contracts.delivery import DeliveryState
-from config.settings import Settings
+from config.contracts.delivery import Checkpoint, DeliveryState
+from config.contracts.sink import Batch
+from config.settings import Settings, load_settings
 from tests.workers.feeding import DEAD, DELIVERED, FINISHED, PARTIAL, Feed, items
+from workers.ledger.changes import Changes
+from workers.ledger.ledger import LeaseLost
+from workers.ledger.letters import drop
+from workers.ledger.records import Lease
 
 ALL = "change: [new, changed, removed], key: [id]"
 Made = Callable[..., Feed]
@@ -21,8 +26,8 @@ Made = Callable[..., Feed]
 
 @pytest.fixture
 def feed(redis: Redis, settings: Settings, tmp_path: Path) -> Made:
-    def make(only: str = ALL, more: str = "") -> Feed:
-        return Feed(redis, settings, tmp_path, only, more)
+    def make(only: str = ALL, more: str = "", read: str = "") -> Feed:
+        return Feed(redis, settings, tmp_path, only, more, read)
 
     return make
 
@@ -95,6 +100,33 @@ async def test_of_several_items_with_one_key_the_first_counts(feed: Made) -> Non
     assert await shop.count(one) == {"read": 6, "filtered": 2, "delivered": 4}
 
 
+async def test_what_is_gone_is_told_once_also_in_many_slices(feed: Made) -> None:
+    shop = feed()
+    ids = {f"k{number}": 1 for number in range(10)}
+    await shop.run(items(**ids))
+    shop.heard()
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": 0.0})
+    shop.consumer.refused = {"k3", "k4"}
+    one = await shop.plan(items(k0=1))
+    assert (await shop.through(one)).state is PARTIAL
+    assert sorted(shop.heard()) == [("removed", id) for id in sorted(ids) if id not in {"k0", "k3", "k4"}]
+    assert await shop.count(one) == {"read": 1, "filtered": 1, "added": 9, "rejected": 2, "delivered": 7}
+    assert [len(each) for each in shop.consumer.batches[-3:]] == [3, 3, 3]
+    shop.consumer.refused = set()
+    await shop.run(items(k0=1))
+    assert sorted(shop.heard()) == [("removed", "k3"), ("removed", "k4")]
+
+
+async def test_requests_are_compared_as_items_are(feed: Made) -> None:
+    shop = feed(read="requests: true", more=", send: requests")
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": 0.0})
+    assert (await shop.run(items(a=1, b=1, c=1, d=1, e=1))).state is DELIVERED
+    assert (await shop.run(items(e=1, x=1, a=2))).state is DELIVERED
+    told = shop.heard()
+    assert told[:7] == [*(("new", id) for id in "abcde"), ("new", "x"), ("changed", "a")]
+    assert sorted(told[7:]) == [("removed", "b"), ("removed", "c"), ("removed", "d")]
+
+
 async def test_an_item_without_its_key_is_rejected_and_then_nothing_counts_as_gone(feed: Made) -> None:
     shop = feed()
     await shop.run(items(a=1, b=1))
@@ -133,10 +165,10 @@ async def test_what_the_target_refused_is_told_again(feed: Made) -> None:
     await shop.run(items(a=1, b=1, c=1))
     shop.heard()
     shop.consumer.refused = {"a", "c", "d"}
-    record = await shop.run(items(a=2, b=1, d=1))
-    assert (record.state, shop.heard()) == (PARTIAL, [])
+    record = await shop.run(items(a=2, b=2, d=1))
+    assert (record.state, shop.heard()) == (PARTIAL, [("changed", "b")])
     shop.consumer.refused = set()
-    await shop.run(items(a=2, b=1, d=1))
+    await shop.run(items(a=2, b=2, d=1))
     assert shop.heard() == [("changed", "a"), ("new", "d"), ("removed", "c")]
 
 
@@ -202,8 +234,6 @@ async def test_a_dead_letter_that_is_still_the_newest_goes_on_where_it_stopped(f
 
 
 async def test_a_dead_letter_that_is_given_up_leaves_nothing_behind_but_what_is_in_doubt(feed: Made) -> None:
-    from workers.ledger.letters import drop
-
     shop = feed()
     shop.consumer.deadly = {"d"}
     dead = await shop.plan(items(a=1, b=1, c=1, d=1))
@@ -311,11 +341,25 @@ async def test_another_key_begins_anew_and_takes_nothing_for_gone(feed: Made) ->
     assert other.heard() == [("new", "a")]
 
 
-async def test_a_worker_that_was_fenced_off_leaves_no_trace(feed: Made) -> None:
-    from workers.ledger.changes import Changes
-    from workers.ledger.ledger import LeaseLost
-    from workers.ledger.records import Lease
+async def test_no_more_is_held_than_a_batch_touches(feed: Made) -> None:
+    shop = feed()
+    one = await shop.plan([])
+    only, taken = shop.route.to[0].only, await shop.ledger.take_delivery(one.id, 1)
+    assert only
+    assert taken
+    changes = Changes(shop.ledger, taken[0], one, only)
+    await changes.begin()
+    for index in range(8):
+        lines = b"".join(b'{"id":%d}\n' % number for number in range(index * 100, index * 100 + 100))
+        sifted = await changes.sift(Batch(index, index * 100, lines, 100))
+        parts = await changes.parts(sifted.notes.values())
+        await shop.ledger.checkpoint(taken[0], Checkpoint(), None, parts)
+        assert len(parts) <= 101
+        assert len(changes._last.buckets) == len(changes._next.buckets) <= 100
+    assert sum([gone.batch.count async for gone in changes.gone(800, 0, 50)]) == 0
 
+
+async def test_a_worker_that_was_fenced_off_leaves_no_trace(feed: Made) -> None:
     shop = feed()
     one = await shop.plan(items(a=1))
     only = shop.route.to[0].only
@@ -327,8 +371,6 @@ async def test_a_worker_that_was_fenced_off_leaves_no_trace(feed: Made) -> None:
     changes = Changes(shop.ledger, taken[0], one, only)
     await changes.begin()
     await shop.redis.set(shop.ledger.keys.lease(one.id), "8")
-    from config.contracts.sink import Batch
-
     with pytest.raises(LeaseLost):
         await changes.sift(Batch(0, 0, b'{"id":"a"}\n', 1))
     assert not await shop.redis.exists(shop.ledger.keys.last("shop", "crm"))
@@ -359,7 +401,7 @@ def lives(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(wanted=st.sets(st.sampled_from(CHANGES), min_size=1), staged=st.booleans(), runs=lives())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_whatever_happens_the_target_has_what_the_last_run_had(
     valkey_server: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -371,8 +413,6 @@ def test_whatever_happens_the_target_has_what_the_last_run_had(
 
 
 async def _live(url: str, folder: Path, wanted: set[str], staged: bool, runs: list[dict[str, Any]]) -> None:
-    from config.settings import load_settings
-
     redis = Redis.from_url(url)
     await redis.flushall()
     only = f"change: [{', '.join(sorted(wanted))}], key: [id]"
