@@ -25,7 +25,7 @@ from workers.ledger.holding import holding
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.lives import Range, ranges, under_way_before
 from workers.ledger.records import Lease, Signal, TakenDelivery
-from workers.metrics import DELIVERIES, SLICE_SECONDS, count_tally, count_receipt
+from workers.metrics import DELIVERIES, SLICE_SECONDS, count_receipt, count_tally
 from workers.pipeline import Work, ship
 from workers.progress import Progress, Slice, SliceOver
 from workers.routing.scope import scope_of

@@ -1,6 +1,7 @@
 """What a gate counts, and what it leads to."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,13 +9,17 @@ import pytest
 
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.document import Document
+from config.contracts.event import EventState
+from config.contracts.old_runs import BACKFILL, via
 from config.contracts.run import Run
 from config.contracts.sink import Batch, Shipment, Taken
 from config.language.expression import Expression
 from config.language.schema import JsonSchema
 from config.route import Expect, Read, Retry, Route, Target, Transform, When
+from config.routes import load
 from workers.gating import Counting, counts_only, judged, target_of
-from workers.ledger.records import Born, LeadsTo
+from workers.ledger.records import Born, EventRecord, LeadsTo
+from workers.planner import Plan, plan_of
 
 RUN = Run(id="r", source="apify", status="SUCCEEDED", terminal=True, life="l", finished=1.0, account="u", actor_id="A")
 ROUTE = Route("all", When(), False, Read(), (), expect=Expect(min_items=10))
@@ -96,3 +101,43 @@ async def test_its_sink_takes_everything_and_keeps_nothing() -> None:
         assert await writer.publish() == Taken(rows=0, out=0, bytes=0)
         with pytest.raises(NotImplementedError):
             await writer.document(Document("a", "text/plain", None, None))  # type: ignore[arg-type]  # never looked at
+
+
+FILE = """\
+version: 1
+sources: {apify: {token: tok-0123456789, webhook: {secrets: [secret-0123456789]}}}
+sinks: {disk: {type: file, base: results/}, oncall: {type: notify, url: "json://localhost/"}}
+routes:
+  - name: all
+    when: {status: SUCCEEDED}
+    read: {records: [OUTPUT], dataset: ["*"]}
+    expect:
+      items: {min: 1}
+      else: [{sink: oncall, text: held}, {sink: oncall, name: never, when: {origin: API}, text: held}]
+    to:
+      - {sink: disk, name: rows, send: items, path: "{{ run.id }}/{{ dataset }}.jsonl"}
+      - {sink: disk, name: shots, send: records, path: "{{ run.id }}/{{ record.key }}"}
+"""
+
+
+def planned(folder: Path, how: str = "webhook") -> Plan:
+    (folder / "runrelay.yaml").write_text(FILE)
+    event = EventRecord(id="e", state=EventState.PLANNING, source="apify", run_id="r", kind="", via=how, at=0)
+    run = msgspec.structs.replace(RUN, datasets={"default": "d1", "details": "d2"})
+    return plan_of(event, run, load(folder / "runrelay.yaml", {}), {})
+
+
+def test_a_route_that_expects_something_begins_with_one_look_at_all_its_items(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    (gate,) = plan.deliveries
+    assert (gate.target, gate.sink, gate.streams) == ("expect", "", ("items:default", "items:details"))
+    leads_to = plan.gated[gate.id]
+    assert [one.target for one in leads_to.wanted] == ["rows", "shots"]
+    assert [one.target for one in leads_to.told] == ["oncall"]
+    assert plan.to_targets == leads_to.wanted
+
+
+def test_nobody_is_told_of_an_old_run_unless_effects_are_meant(tmp_path: Path) -> None:
+    (told,) = [plan.told for plan in planned(tmp_path, via(BACKFILL, effects=False)).gated.values()]
+    (effects,) = [plan.told for plan in planned(tmp_path, via(BACKFILL, effects=True)).gated.values()]
+    assert (told, [one.target for one in effects]) == ((), ["oncall"])

@@ -140,8 +140,8 @@ class Changes:
         if count > self._only.max_keys:
             raise Permanent(
                 Reason.TOO_MANY_KEYS,
-                f"more than {self._only.max_keys:,} different keys: raise `max_keys` of `only` (a million take some "
-                "40 MB of Redis), then `runrelay replay RUN --using now`; or leave fields out of `key`",
+                f"more than {self._only.max_keys:,} different keys: raise `max_keys` of `only` (a million take 25 MB "
+                "of Redis, with `removed` 75), then `runrelay replay RUN --using now`; or leave fields out of `key`",
             )
 
     async def _doubt(self, doubts: Mapping[bytes, Entry]) -> None:

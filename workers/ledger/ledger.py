@@ -307,7 +307,15 @@ class Ledger:
 
     async def of_run(self, source: str, run_id: str) -> tuple[list[EventRecord], list[DeliveryRecord]]:
         """Everything known of a run, oldest first."""
-        members = [raw.decode() for raw in await _members(self.redis, self.keys.run(source, run_id))]
+        key = self.keys.run(source, run_id)
+        found = await _members(self.redis, key)
+        while True:
+            known, seen = await self._records([raw.decode() for raw in found]), found
+            # What ended meanwhile may have led to more.
+            if (found := await _members(self.redis, key)) <= seen:
+                return known
+
+    async def _records(self, members: Sequence[str]) -> tuple[list[EventRecord], list[DeliveryRecord]]:
         events = [await self.event(member[3:]) for member in members if member.startswith("ev:")]
         deliveries = [await self.delivery(member[3:]) for member in members if member.startswith("dl:")]
         return (

@@ -1,5 +1,5 @@
 -- discard
--- Give up what is in quarantine: the other way to `dropped`. ARGV: namespace, delivery id.
+-- Give up what is in quarantine: with `drop` the only way to `dropped`. ARGV: namespace, delivery id.
 -- Returns 'done', or 'changed' (it is not in quarantine any more).
 local id = ARGV[2]
 local record = record_of('dl', id)

@@ -1,4 +1,4 @@
--- Give a dead letter up: the only way to `dropped`. ARGV: namespace, kind, id, when it died.
+-- Give a dead letter up: with `discard` the only way to `dropped`. ARGV: namespace, kind, id, when it died.
 -- Returns 'done', or 'changed' (it is not that dead letter any more).
 local kind, id = ARGV[2], ARGV[3]
 if not dead_since(kind, id, ARGV[4]) then return 'changed' end

@@ -22,6 +22,8 @@ else
     redis.call('ZADD', ns .. ':due', whole(now + wait), kind .. ':' .. id)
 end
 leave(kind, id, lane, now)
+-- Whoever it was to wait for may have come to its end since it looked.
+if (led.turn or 0) > 0 then call_next(led.route .. '/' .. led.target, now) end
 -- The wake-up that led here has had its turn: whoever still holds it must not cut the wait short.
 if redis.call('HGET', record_of(kind, id), 'seq') == seq then renumber(kind, id) end
 return 1

@@ -12,7 +12,8 @@ for i = 3, #ARGV do
     local had = redis.call('HMGET', record_of('dl', id), 'state', 'seq', 'line')
     local stands = had[3] and redis.call('ZSCORE', ns .. ':line:' .. had[3], 'dl:' .. id)
     local woken = had[2] and redis.call('ZSCORE', ns .. ':queue', id .. ':' .. had[2])
-    if had[1] and not FINAL[had[1]] and not stands and not woken and redis.call('EXISTS', ns .. ':lease:' .. id) == 0 then
+    local open = had[1] and not FINAL[had[1]] and had[1] ~= 'quarantined'
+    if open and not stands and not woken and redis.call('EXISTS', ns .. ':lease:' .. id) == 0 then
         redis.call('ZADD', ns .. ':due', 'XX', whole(now), 'dl:' .. id)
         waiting = waiting + 1
     end

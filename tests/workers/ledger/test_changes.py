@@ -258,6 +258,16 @@ async def test_runs_go_one_by_one_in_the_order_in_which_they_finished(feed: Made
     assert shop.heard() == [("new", "a"), ("changed", "a")]
 
 
+async def test_a_turn_that_comes_while_a_delivery_looks_is_not_missed(feed: Made) -> None:
+    shop = feed()
+    early, late = [await shop.plan(items(a=price)) for price in (1, 2)]
+    taken = await shop.ledger.take_delivery(late.id, 1)
+    assert taken
+    assert (await shop.through(early)).state is DELIVERED
+    await shop.ledger.hand_back(taken[0], "waiting", 60.0, reason="in_turn")
+    assert await shop.redis.zscore("rr:queue", f"{late.id}:{await _seq(shop, late.id)}")
+
+
 async def test_runs_that_finished_at_once_are_both_delivered(feed: Made) -> None:
     shop = feed()
     ones = [await shop.plan(items(a=price), finished=FINISHED) for price in (1, 2)]

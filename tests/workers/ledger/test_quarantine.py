@@ -1,5 +1,6 @@
 """What is held in the ledger: how it comes there, what people do about it, and what leans on it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,8 +9,11 @@ import pytest
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
 from config.contracts.event import EventState, event_id
 from config.contracts.run import Run
+from config.contracts.source import Source
 from config.route import GATE
+from config.sources.apify import Config, connect
 from tests.workers.ledger.books import DOCUMENTS, Books, after, delivery, run
+from workers.ledger.expiring import expiring
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.letters import Outcome, dead_letter, drop, retry
 from workers.ledger.quarantine import MOST, Held, discard, held, quarantined, release
@@ -250,6 +254,18 @@ async def test_what_is_held_is_told_by_route_and_reason_the_oldest_first(books: 
     assert await held(books.redis, books.keys) == [Held("all", "apify", "not_as_expected", 2, 1000, first)]
     assert await held(books.redis, books.keys, most=2) == []
     assert MOST == 250
+
+
+async def test_what_is_held_is_told_of_before_its_data_goes_however_much_else_is_open(books: Books) -> None:
+    ended = datetime.fromtimestamp(await books.now() / 1000 - 6.5 * 86400, UTC)
+    life = ended.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    leads_to = led("rows", event=event_of(), life=life)
+    await announced(books, leads_to)
+    await judge(books, WHY, life=life)
+    await books.redis.zadd(books.keys.due, {"ev:soonest": 0, "ev:latest": 10**15})
+    sources: dict[str, Source] = {"apify": connect("apify", Config.model_validate({"token": "t0ken-t0ken"}))}
+    (one,) = await expiring(books.redis, books.keys, sources, most=1)
+    assert (one.id, one.target, one.held) == (leads_to.wanted[0].id, "rows", True)
 
 
 def test_records_of_older_versions_are_read() -> None:
