@@ -12,7 +12,8 @@ from config import plugins
 from console.cli.options import Json, example
 from console.cli.output import Output, ours, plain
 from console.failures import CommandFailed
-from console.sink_pages import Option, Page, page, pages
+from console.options import Option
+from console.sink_pages import Page, page, pages
 
 #: Where the second column of what is known of one begins.
 _INDENT = 10
