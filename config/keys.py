@@ -47,7 +47,7 @@ class Keys:
     | `<ns>:said:<id>` | string | how a message ended: `sent`, `refused` among others, or `unknown`; 8 days |
     | `<ns>:quarantined` | zset | ids of deliveries that wait for a person's word, by ms of birth |
     | `<ns>:usual:<route>|<actor>` | list | how many items the last 20 runs had that were as expected; 400 days |
-    | `<ns>:turns:<route>/<target>` | zset | ids of deliveries that go one by one, by the finish of their run; 0 once begun |
+    | `<ns>:turns:<route>/<target>` | zset | deliveries that go one by one, by the finish of their run; 0: begun |
     | `<ns>:last:<route>/<target>` | hash | what a target that is told of changes was last delivered |
     | `<ns>:next:<id>` | hash | the same as it will be once a delivery is through |
     | `<ns>:fresh` | hash | of routes that must deliver in time, ms: when they did, see `workers.ledger.freshness` |
