@@ -68,8 +68,9 @@ def written_into(routes: str, guests: Mapping[str, Guest]) -> str:
         return routes
     sinks = "".join(f"  {name}: {{{guest.sink}}}\n" for name, guest in guests.items())
     targets = "".join(f"      - {{sink: {name}, send: items, {guest.target}}}\n" for name, guest in guests.items())
-    head, route = routes.split("\nroutes:\n")
-    return f"{head}{sinks}\nroutes:\n{route}{targets}"
+    head, rest = routes.split("\nroutes:\n")
+    first, others = rest.split("\n\n", 1)
+    return f"{head}{sinks}\nroutes:\n{first}\n{targets}\n{others}"
 
 
 def _type(name: str) -> str:

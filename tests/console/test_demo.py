@@ -151,7 +151,7 @@ def test_its_routes_file_passes_check_and_names_its_secrets_only(demo: tuple[Pat
     out = demo[0] / "out"
     names = dict.fromkeys(("APIFY_TOKEN", "HOOK_SECRET"), "x" * 20)
     more = {**names, "FAR_SIDE_URL": "http://127.0.0.1:9/", "FAR_SIDE_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="}
-    assert ran(["check"], out, more).out == "runrelay.yaml: 1 source, 2 sinks, 2 routes: ok\n"
+    assert ran(["check"], out, more).out == "runrelay.yaml: 1 source, 2 sinks, 2 routes, 1 test: ok\n"
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,9 @@ def test_kept_up_it_can_be_looked_at_until_ctrl_c(tmp_path: Path) -> None:
     with running(["demo", "--keep", "--max-modules", "3"], tmp_path) as process:
         hint = _await_line(process.stderr, "REDIS_URL=")
         runs = ran(["runs", "--json"], tmp_path, {"REDIS_URL": hint.split()[0].removeprefix("REDIS_URL=")})
-        assert [(one["status"], one["deliveries"]) for one in runs.objects] == [("SUCCEEDED", {"delivered": 4})]
+        crawl, *days = [(one["status"], one["deliveries"]) for one in runs.objects]
+        assert crawl == ("SUCCEEDED", {"delivered": 4})
+        assert days == [("SUCCEEDED", each) for each in ({"delivered": 2, "quarantined": 2}, *[{"delivered": 3}] * 2)]
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
         assert (process.returncode, left_of(tmp_path)) == (0, set())

@@ -111,7 +111,7 @@ def test_an_event_whose_run_is_not_known_has_no_data_that_anybody_knows_of(valke
 def test_status_has_a_line_of_it_for_each_route(dead: Delivery, capsys: Captured) -> None:
     assert main(["status", "--json"]) == 0
     when = expires(dead)
-    facts = {"expires": stamp(when), "route": "all", "target": "rows", "run_id": "run1", "id": dead.id}
+    facts = {"expires": stamp(when), "route": "all", "target": "rows", "run_id": "run1", "id": dead.id, "held": False}
     assert told(capsys)[0]["expiring"] == [facts]
     assert main(["status"]) == 0
     line = next(each for each in capsys.readouterr().out.splitlines() if each.startswith("expiring"))

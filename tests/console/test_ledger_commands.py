@@ -116,7 +116,8 @@ def test_show_finds_a_delivery_by_its_beginning_with_its_receipt(capsys: Capture
     assert one["receipts"] == [
         {
             "route": "all", "target": "out", "sink": "disk", "stream": "items:default", "expected": 3, "read": 3,
-            "filtered": 0, "rejected": 0, "delivered": 3, "out": 1, "bytes": 30, "status": "balanced",
+            "added": 0, "filtered": 0, "rejected": 0, "delivered": 3, "out": 1, "bytes": 30, "status": "balanced",
+            "warnings": [],
         }
     ]  # fmt: skip
 
