@@ -34,10 +34,6 @@ _LOST = Permanent(
 )
 
 
-#: How a run ends that has come to its own end.
-_WELL = "SUCCEEDED"
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """Everything one slice of a delivery needs.
@@ -212,7 +208,7 @@ def _untold(work: Work) -> Sequence[str]:
     """Why nothing is said of keys that the run does not have, if somebody wants to hear it."""
     if work.changes is None or not work.changes.tells_of_gone:
         return ()
-    if work.run.status != _WELL:
+    if not work.run.succeeded:
         return (f"the run ended {work.run.status}: what it lacks may be there, and is not told as removed",)
     if unread := work.progress.at.tally.get(_unread(work)):
         return (f"{unread} items could not be compared: what the run lacks is not told as removed",)

@@ -13,6 +13,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         source: name under `sources:` in runrelay.yaml.
         status: the platform's own word, for instance `SUCCEEDED` or `TIMED-OUT`.
         terminal: whether the run has ended.
+        succeeded: whether it came to its own end, so that what it left is all there is to find.
         life: `finishedAt` exactly as the platform wrote it; a run that is resurrected and finishes again has
             another life. Empty while the run has not ended.
         finished: the same as Unix seconds; 0.0 while the run has not ended.
@@ -38,6 +39,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     life: str
     finished: float
     account: str
+    succeeded: bool = False
     cost: float | None = None
     origin: str = ""
     actor_id: str = ""

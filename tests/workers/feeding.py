@@ -133,6 +133,7 @@ class Feed:
             id=number,
             source="apify",
             status=status,
+            succeeded=status == "SUCCEEDED",
             terminal=True,
             life=str(at),
             finished=at,

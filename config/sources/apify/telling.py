@@ -25,6 +25,7 @@ def told(source: str, run: RunFields, fields: dict[str, Any]) -> Run:
         source=source,
         status=run.status,
         terminal=bool(finished),
+        succeeded=bool(finished) and run.status == "SUCCEEDED",
         life=finished or "",
         finished=seconds(finished, "finishedAt"),
         account=run.user_id or "",

@@ -50,6 +50,7 @@ async def test_a_finished_run_is_told_in_our_words(platform: Scripted) -> None:
         life="2026-01-30T07:38:32.674Z",
         finished=1769758712.674,
         account="7sT5jcggjjA9fNcxF",
+        succeeded=True,
         cost=0.2654,
         origin="API",
         actor_id="HDSasDasz78YcAPEB",
