@@ -68,6 +68,7 @@ class Targets:
         sources_exist(self.check, path)
         shape = self.check.model(TargetShape, path, common)
         module = self.module_of(common.get("sink"), (*path, "sink"))
+        options = {**self.shared(common.get("sink")), **options}
         own = self.check.model(module.Target, path, options, keys(TargetShape)) if module else None
         if own is not None:
             self.check.warn_of_secrets(own, path)
@@ -103,6 +104,13 @@ class Targets:
         transform_fits(self.check, send, transform, path)
         only_fits(self.check, send, read, only, steps, (*path, "only"))
         return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own, bad_items, transform, only)
+
+    def shared(self, sink: Any) -> dict[str, Any]:
+        """What a sink says for all its targets."""
+        spec = self.sinks.specs.get(sink) if isinstance(sink, str) else None
+        names = getattr(spec.config, "SHARED", ()) if spec else ()
+        said = {name: getattr(spec.config, name) for name in names} if spec else {}
+        return {name: value for name, value in said.items() if value is not None}
 
     def alerts_at(self, path: KeyPath) -> tuple[AlertTarget, ...]:
         """Who of those listed at `path` can be told."""

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
@@ -66,6 +66,22 @@ TableName = Annotated[str, AfterValidator(_table)]
 KeyNames = Annotated[tuple[Annotated[str, AfterValidator(_key)], ...], BeforeValidator(_listed)]
 
 
+ColumnsPolicy = Literal["evolve", "json", "freeze", "drop_extra"]
+
+
+class TableSink(BaseModel, extra="forbid", frozen=True):
+    """Options that all sinks with tables have."""
+
+    SHARED: ClassVar = frozenset({"columns", "stamp"})
+
+    columns: ColumnsPolicy | None = Field(
+        None, description="`columns` of all its targets that say nothing else.", examples=["columns: freeze"]
+    )
+    stamp: bool | None = Field(
+        None, description="`stamp` of all its targets that say nothing else.", examples=["stamp: false"]
+    )
+
+
 class TableTarget(BaseModel, extra="forbid", frozen=True):
     """Options of a target that is a table."""
 
@@ -78,7 +94,7 @@ class TableTarget(BaseModel, extra="forbid", frozen=True):
     key: KeyNames = Field(
         (), description="Members of the item that tell rows apart, for `upsert`.", examples=["key: [url]"]
     )
-    columns: Literal["evolve", "json", "freeze", "drop_extra"] = Field(
+    columns: ColumnsPolicy = Field(
         "evolve",
         description="`evolve`: one for each top-level member, added when it first appears; `json`: one, `item`, with "
         "the item as it was stored; `freeze`: those the table has, an item with others is rejected; `drop_extra`: "

@@ -13,7 +13,7 @@ from config.contracts.errors import ConfigInvalid
 from config.document import parse
 from config.environment import Environment
 from config.route import BatchSize, Read, Retry, Route, Target, When
-from config.routes import restore
+from config.routes import load, restore
 from tests.config.loading import ENVIRON, HEAD, table, told
 from tests.config.plugins import notes, platform, rows, shelf
 
@@ -468,3 +468,19 @@ def test_whatever_stands_anywhere_the_file_loads_or_says_where_it_is_wrong(
     text = json.dumps(replaced(WHOLE, path, junk))
     for line in told(tmp_path_factory.getbasetemp(), text):
         assert re.fullmatch(r"runrelay\.yaml:1:[1-9]\d*: .+", line)
+
+
+def test_what_a_sink_says_for_its_tables_counts_unless_a_target_says_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "runrelay.yaml"
+    file.write_text(
+        "version: 1\n"
+        "sources: {apify: {token: tok-0123456789, webhook: {secrets: [secret-0123456789]}}}\n"
+        "sinks: {db: {type: sqlite, path: a.db, columns: freeze, stamp: false}}\n"
+        "routes:\n"
+        "  - name: all\n"
+        "    to: [{sink: db, table: a}, {sink: db, name: b, table: b, columns: json}]\n"
+    )
+    table = load(file, {})
+    tables: list[Any] = [target.options for target in table.routes[0].to]
+    assert [(one.columns, one.stamp) for one in tables] == [("freeze", False), ("json", False)]
+    assert table.restore(table.document(table.routes[0])).route == table.routes[0]

@@ -30,7 +30,7 @@ from config.contracts.errors import Forbidden, Transient, Unauthorized, WorkErro
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
 from config.units import Size
-from workers.rows import TableTarget
+from workers.rows import TableSink, TableTarget
 from workers.sinks._duckdb_table import DuckdbTable, told
 from workers.sinks._table_writer import TableWriter
 from workers.staging import blocking
@@ -53,7 +53,7 @@ routes:
 _SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
 
 
-class Config(BaseModel, extra="forbid", frozen=True):
+class Config(TableSink, frozen=True):
     """Options of a DuckDB sink."""
 
     path: Path = Field(

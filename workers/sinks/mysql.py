@@ -15,12 +15,12 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 from pymysql.err import Error
 
 from config.contracts.document import Document, Glimpse
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
-from workers.rows import TableTarget
+from workers.rows import TableSink, TableTarget
 from workers.sinks._mysql_preview import previewed
 from workers.sinks._mysql_session import Place, Sessions, verdict
 from workers.sinks._mysql_table import Table
@@ -47,7 +47,7 @@ T = TypeVar("T")
 LONGEST = 28.0
 
 
-class Config(BaseModel, extra="forbid", frozen=True):
+class Config(TableSink, frozen=True):
     """Options of a MySQL or MariaDB sink."""
 
     host: str = Field(min_length=1, description="Name or address of the server.")

@@ -30,7 +30,7 @@ from config.contracts.document import Document, Glimpse
 from config.contracts.errors import WorkError
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
 from config.units import Duration
-from workers.rows import TableTarget
+from workers.rows import TableSink, TableTarget
 from workers.sinks._postgres_errors import lost, no_right, rights, verdict
 from workers.sinks._postgres_preview import previewed
 from workers.sinks._postgres_stream import Stream
@@ -81,7 +81,7 @@ def _schema(name: str) -> str:
     return name
 
 
-class Config(BaseModel, extra="forbid", frozen=True):
+class Config(TableSink, frozen=True):
     """Options of a Postgres sink."""
 
     url: Annotated[SecretStr, AfterValidator(_url)] = Field(

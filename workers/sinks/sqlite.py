@@ -23,7 +23,7 @@ from config.contracts.document import Glimpse
 from config.contracts.errors import Forbidden, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Writer
-from workers.rows import TableTarget
+from workers.rows import TableSink, TableTarget
 from workers.sinks._sqlite_table import PATIENCE, SqliteTable
 from workers.sinks._table_writer import TableWriter
 
@@ -42,7 +42,7 @@ routes:
 )
 
 
-class Config(BaseModel, extra="forbid", frozen=True):
+class Config(TableSink, frozen=True):
     """Options of a SQLite sink."""
 
     path: Path = Field(description="The database file; made if it is missing, with its folder.")
