@@ -13,6 +13,7 @@ from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.document import Document, KeyPath, descend, holds
 from config.environment import Environment, fill
+from config.language.filled import filled_in
 from config.nearest import belongs, guess, nearest
 from config.units import NotAnAmount, octets, seconds
 
@@ -90,7 +91,8 @@ class Checker:
         `siblings` are keys that may stand beside it though the model does not know them.
         """
         try:
-            instance = model.model_validate(value)
+            with filled_in(self.filled.texts):
+                instance = model.model_validate(value)
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=False)
             unknown = {error["loc"] for error in errors if error["type"] == "extra_forbidden"}

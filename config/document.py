@@ -18,6 +18,7 @@ from yamlcore import CCoreLoader
 from config import traps
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
+from config.footprint import endless
 
 MAX_BYTES = 1024**2
 MAX_DEPTH = 32
@@ -119,6 +120,8 @@ def read(path: Path) -> Document:
 
     Raises ConfigInvalid if it cannot be read or is no YAML at all; lesser troubles are in `Document.problems`.
     """
+    if endless(path):
+        raise ConfigInvalid([Problem("this is a pipe or a device: only files are read", str(path))])
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

@@ -16,7 +16,8 @@ from dotenv import dotenv_values
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.document import KeyPath
-from config.footprint import Looked, Seen, footprint
+from config.footprint import Looked, Seen, endless, footprint
+from config.language.filled import Part
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -81,6 +82,8 @@ class Environment:
     def _text(self, name: str) -> str:
         path = self.folder / name
         self.looked_at[path] = footprint(path)
+        if endless(path):
+            raise Unfilled(f"file:{name}", f"the file {name} cannot be read: it is a pipe or a device")
         try:
             with path.open("rb") as file:
                 raw = file.read(MAX_FILE_BYTES + 1)
@@ -108,11 +111,13 @@ class Filled:
     Attributes:
         value: the same shape as before.
         used: what was put in, by path: (reference as written, value).
+        texts: where it was put, by the text that came of it.
         failed: references that could not be filled, by path; their text is left as it was.
     """
 
     value: Any = None
     used: dict[KeyPath, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
+    texts: dict[str, tuple[Part, ...]] = field(default_factory=dict, repr=False)
     failed: dict[KeyPath, list[Unfilled]] = field(default_factory=dict)
 
 
@@ -132,8 +137,13 @@ def _fill(value: Any, environment: Environment, path: KeyPath, filled: Filled) -
 
 
 def _fill_text(text: str, environment: Environment, path: KeyPath, filled: Filled) -> str:
+    parts: list[Part] = []
+    longer = 0
+
     def replaced(match: re.Match[str]) -> str:
+        nonlocal longer
         if match["escape"]:
+            longer -= 1
             return "$"
         try:
             if match["open"]:
@@ -143,6 +153,12 @@ def _fill_text(text: str, environment: Environment, path: KeyPath, filled: Fille
             filled.failed.setdefault(path, []).append(exc)
             return match[0]
         filled.used.setdefault(path, []).append((match[0], found))
+        begin = match.start() + longer
+        parts.append(Part(begin, begin + len(found), match[0]))
+        longer += len(found) - len(match[0])
         return found
 
-    return _REFERENCE.sub(replaced, text)
+    whole = _REFERENCE.sub(replaced, text)
+    if parts:
+        filled.texts[whole] = tuple(parts)
+    return whole

@@ -1,11 +1,15 @@
 """What tells that a file is no longer the one that was read."""
 
 import glob
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 #: real path, device, inode, bytes, and when it was last written (ns); None: there is no such file, or it is hidden
 Footprint = tuple[str, int, int, int, int] | None
+
+
+_OPENED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
 class Pattern(NamedTuple):
@@ -27,6 +31,16 @@ def footprint(path: Path) -> Footprint:
         return str(path.resolve()), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
     except (OSError, ValueError, RuntimeError):  # a name with a null byte; a circle of links
         return None
+
+
+def endless(path: Path) -> bool:
+    """Whether it is a pipe, a device or a socket, which may have no end, or make us wait for a beginning. What a shell
+    opened for us (`/dev/stdin`, `<(…)`) comes from somebody who waits for us."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError, RuntimeError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith(_OPENED))
 
 
 def fitting(pattern: Pattern) -> tuple[str, ...]:

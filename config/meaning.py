@@ -57,10 +57,28 @@ def only_fits(
         check.say(f"`only` compares items: it has no meaning with `send: {send}`", path)
     if send == "items" and (len(read.dataset) > 1 or "*" in read.dataset):
         check.say("`only` compares the items of one dataset: name just one under `dataset` of `read`", path)
-    known = next((step.names for step in reversed(steps) if step.names is not None), None)
     for name in only.key:
-        if known is not None and name not in known:
-            check.say(f"`fields` leaves no `{name}` to compare items by: add it there", path)
+        if why := _no_key(name, steps):
+            check.say(why, path)
+
+
+def _no_key(name: str, steps: tuple[Transform, ...]) -> str | None:
+    """Why an item has no such field once it is made, if that is certain."""
+    for step in reversed(steps):
+        if name in step.omit:
+            return f"`omit` drops `{name}`, which items are compared by: leave it there"
+        if name in step.set:
+            return None
+        if step.names is not None and name not in step.names:
+            return f"`fields` leaves no `{name}` to compare items by: add it there"
+        if step.names is not None or step.function:
+            return None
+    if "." in name:
+        short = name.rpartition(".")[2]
+        return (
+            f"`{name}` is in an object: make it a field with `set: {{{short}: item.{name}}}`, and compare by `{short}`"
+        )
+    return None
 
 
 def expressions(transform: Transform, path: KeyPath) -> Iterator[tuple[KeyPath, Expression]]:

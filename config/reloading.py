@@ -8,13 +8,15 @@ variables never change.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TypeVar
 
 import structlog
 from prometheus_client import Gauge
 
 from config import logs
+from config.apart import Apart, StillRunning
 from config.contracts.errors import ConfigInvalid
 from config.contracts.problem import Problem
 from config.environment import Environment
@@ -25,8 +27,10 @@ log = structlog.get_logger("runrelay.config")
 
 #: Seconds between two looks at the files. What changed is read once it has stayed as it is for one look.
 PAUSE = 2.0
-#: Seconds that the tests of a file may take.
+#: Seconds that reading a file may take, which imports the functions it names; and then its tests.
 PATIENCE = 60.0
+#: Of earlier changes, what never ended while the next one is read and tried. Each holds a thread.
+MOST_HANGING = 3
 #: Most problems of one file that are logged.
 MOST_TOLD = 20
 
@@ -34,6 +38,7 @@ RELOADED = Gauge("runrelay_config_reload_success", "Whether runrelay.yaml as it 
 
 Swap = Callable[[RouteTable], None]
 Prove = Callable[[RouteTable], None]
+T = TypeVar("T")
 
 
 def _unproven(table: RouteTable) -> None:
@@ -43,7 +48,7 @@ def _unproven(table: RouteTable) -> None:
 class Watch:
     """Looks after the files one table was made of.
 
-    prove: runs the tests of a table. It may take its time: it is called in a thread. Raises ConfigInvalid.
+    prove: runs the tests of a table. It may take its time, or never end: it has a thread. Raises ConfigInvalid.
     """
 
     def __init__(self, table: RouteTable, prove: Prove = _unproven) -> None:
@@ -52,6 +57,7 @@ class Watch:
         self._file, self._environment, self._prove = table.file, table.environment, prove
         self._seen: dict[Looked, Seen] = {}
         self._asked = asyncio.Event()
+        self._apart = Apart(MOST_HANGING)
         RELOADED.set(1)
 
     def ask(self) -> None:
@@ -85,11 +91,11 @@ class Watch:
         return {what: seen(what) for what in self._known()}
 
     async def _reload(self, swap: Swap) -> None:
-        self._seen = self._footprints()
+        self._seen = found = self._footprints()
         try:
-            table = await asyncio.to_thread(self._read)
+            table = await self._ended("reading it takes", self._apart.call("read", self._read, found))
             logs.add_secret(*table.secrets)
-            await self._proven(table)
+            await self._ended("the tests take", self._apart.call("prove", self._prove, table))
             swap(table)
         except ConfigInvalid as exc:
             self.problem = str(exc.problems[0])
@@ -107,20 +113,26 @@ class Watch:
             return
         RELOADED.set(0)
 
-    async def _proven(self, table: RouteTable) -> None:
-        """Raises ConfigInvalid if a test fails, or does not end: somebody's own code may do anything."""
+    async def _ended(self, what: str, call: Awaitable[T]) -> T:
+        """Raises ConfigInvalid also if it does not end: somebody's own code may do anything."""
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._prove, table), PATIENCE)
+            async with asyncio.timeout(PATIENCE) as limit:
+                return await call
         except TimeoutError:
-            raise ConfigInvalid([Problem(f"the tests take longer than {PATIENCE:g} s", str(self._file))]) from None
+            if not limit.expired():
+                raise
+            message = f"{what} longer than {PATIENCE:g} s"
+        except StillRunning:
+            message = f"{MOST_HANGING} earlier changes never ended, each holds a thread: mend the file, then restart"
+        raise ConfigInvalid([Problem(message, str(self._file))])
 
-    def _read(self) -> RouteTable:
-        """Raises ConfigInvalid."""
+    def _read(self, found: dict[Looked, Seen]) -> RouteTable:
+        """Notes in `found` what was looked at. Raises ConfigInvalid."""
         environment = Environment.beside(self._file)
         try:
             return load(self._file, environment)
         finally:
-            self._seen.update(environment.looked_at)
+            found.update(environment.looked_at)
 
 
 def _tell(problems: Sequence[Problem]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from config import doubts
 from config.assembly import Assembly
 from config.cases import Case, cases
 from config.checking import Checker
@@ -15,8 +16,7 @@ from config.document import Document, KeyPath, read
 from config.environment import Environment
 from config.footprint import footprint
 from config.include import whole
-from config.language.expression import Expression
-from config.route import UNMATCHED, Alerts, Route, SinkSpec, When
+from config.route import UNMATCHED, Alerts, Route, SinkSpec
 from config.shapes import FileShape
 
 
@@ -83,7 +83,11 @@ def load(path: Path, environ: Mapping[str, str] | Environment | None = None) -> 
     alerts = assembly.alerts(("alerts",))
     tests = cases(check, sources, routes, unmatched)
     check.finish()
-    _warn(check, routes, unmatched, alerts, sinks)
+    doubts.no_run_gets_here(check, routes)
+    doubts.no_run_has(check, sources.values())
+    doubts.always_changed(check, routes)
+    doubts.nobody_is_told(check, routes, alerts)
+    doubts.nobody_uses(check, (*routes, *((unmatched,) if unmatched else ())), alerts, sinks)
     return RouteTable(
         file=path,
         sources=sources,
@@ -136,25 +140,3 @@ def _canonical(document: Document, route: Route, path: KeyPath) -> bytes:
         "route": document.at(path),
     }
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def _warn(
-    check: Checker,
-    routes: tuple[Route, ...],
-    unmatched: Route | None,
-    alerts: Alerts | None,
-    sinks: Mapping[str, SinkSpec],
-) -> None:
-    final: dict[tuple[When, Expression | None], str] = {}
-    for index, route in enumerate(routes):
-        as_wide = ((when, where) for when in (route.when, When()) for where in (route.where, None))
-        if taker := next((final[wants] for wants in as_wide if wants in final), None):
-            message = f"no run ever gets here: `{taker}` above is final and takes every run this route wants"
-            check.warn(message, ("routes", index))
-        if route.final:
-            final.setdefault((route.when, route.where), route.name)
-    used = {target.sink for route in (*routes, *((unmatched,) if unmatched else ())) for target in route.targets}
-    used |= {target.sink for target in alerts.to} if alerts else set()
-    for name in sinks:
-        if name not in used:
-            check.warn("no route uses this sink", ("sinks", name))

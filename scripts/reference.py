@@ -17,7 +17,7 @@ from config import cases, shapes  # noqa: E402  # found through the line above
 from config.language.conditions import CONDITIONS  # noqa: E402  # the same
 from config.language.filters import FILTERS  # noqa: E402  # the same
 from config.settings import Settings  # noqa: E402  # the same
-from console.cli.main import app  # noqa: E402  # the same
+from console.cli.main import command_line as line  # noqa: E402  # the same
 from console.options import Option, option  # noqa: E402  # the same
 from console.sink_pages import Page, pages  # noqa: E402  # the same
 
@@ -61,7 +61,7 @@ def command_line() -> str:
 
 def commands() -> Iterator[tuple[list[str], Any]]:
     """Every command with the words it is called by."""
-    return _below([], get_command(app))
+    return _below([], get_command(line()))
 
 
 def _below(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:

@@ -246,7 +246,7 @@ class Turn:
                 self.lease, DeliveryState.DEAD, signal, checkpoint=_pack(self.progress.at), attempt=attempt + 1, **said
             )
             return DeliveryState.DEAD.value
-        if verdict.paused:
+        if verdict.paused or verdict.reason is Reason.IN_TURN:
             trouble = 0
         elif verdict.attempt > attempt:
             trouble = trouble or now

@@ -210,7 +210,7 @@ def _untold(work: Work) -> Sequence[str]:
         return ()
     if not work.run.succeeded:
         return (f"the run ended {work.run.status}: what it lacks may be there, and is not told as removed",)
-    if unread := work.progress.at.tally.get(_unread(work)):
+    if unread := sum(work.progress.at.tally.get(f"{_stream(work)}|{name}", 0) for name in ("unread", "undecided")):
         return (f"{unread} items could not be compared: what the run lacks is not told as removed",)
     return ()
 
@@ -219,11 +219,11 @@ def _tally(work: Work, part: Part) -> Mapping[str, int]:
     """What was counted of some rows, and how many of them nobody could compare."""
     if not (work.changes and part.rejected):
         return part.tally
-    return {**part.tally, _unread(work): len(part.rejected)}
+    return {**part.tally, f"{_stream(work)}|unread": len(part.rejected)}
 
 
-def _unread(work: Work) -> str:
-    return f"{work.progress.receipt.stream}|unread"
+def _stream(work: Work) -> str:
+    return work.progress.receipt.stream
 
 
 async def _unsay(work: Work, changes: Changes, published: Taken) -> None:

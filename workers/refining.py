@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from config.apart import Apart, StillRunning
+from config.contracts.errors import Transient
+from config.contracts.reasons import Reason
 from config.contracts.sink import Batch, Rejected
 from config.route import Expect
 from workers.ledger.changes import Changes, Notes
@@ -16,6 +19,9 @@ from workers.routing.changes import Note
 from workers.routing.clean import clean
 from workers.routing.expect import NOTHING, count
 from workers.routing.shaping import Shaper
+
+#: Where functions of somebody's own run. One that did not return in time is not called again until it has.
+_OWN = Apart(1)
 
 
 class Part(NamedTuple):
@@ -79,10 +85,10 @@ class Refining:
     changes: Changes | None = None
 
     async def refine(self, batch: Batch) -> Refined:
-        """Raises Permanent, or what Redis raises."""
+        """Raises Permanent, Transient while a function of somebody's own hangs, or what Redis raises."""
         end = batch.offset + batch.count
         if self.clean or not self.shaper.idle or self.expect:
-            refined = await asyncio.to_thread(self._refined, batch, end)
+            refined = await self._made(batch, end)
         else:
             refined = Refined(batch, end)
         if self.changes is None:
@@ -98,6 +104,16 @@ class Refining:
     def counted(self, items: int) -> dict[str, int]:
         """The tally of items that nobody needs to look at."""
         return {f"{self.stream}|items": items}
+
+    async def _made(self, batch: Batch, end: int) -> Refined:
+        functions = " and ".join(self.shaper.functions)
+        if not functions:
+            return await asyncio.to_thread(self._refined, batch, end)
+        try:
+            return await _OWN.call(functions, self._refined, batch, end)
+        except StillRunning:
+            said = f"`{functions}` has not returned from an earlier turn, which still holds its thread"
+            raise Transient(Reason.TOO_SLOW, f"{said}: mend it, then restart the worker") from None
 
     def _refined(self, batch: Batch, end: int) -> Refined:
         left = clean(batch)[0] if self.clean else batch

@@ -52,6 +52,9 @@ _TROUBLED = frozenset({Reason.TARGET_UNAVAILABLE, Reason.TOO_SLOW})
 #: Processes that died on a record while they did nothing else, after two that did, before it is held to be the cause.
 POISON = 5
 
+#: What is waited for are others, for as long as they need.
+_FOR_OTHERS = frozenset({Reason.COLLECTING, Reason.IN_TURN})
+
 
 def signal_of(error: WorkError) -> Signal:
     """What an error tells of the far side, for others that wait for it."""
@@ -81,7 +84,7 @@ def decide(error: WorkError, *, attempt: int, age: float, retry: Retry, random: 
         return Dead(error.reason, error.detail)
     if isinstance(error, NotYet):
         again = Again(error.wait, attempt, paused=False, reason=error.reason, detail=error.detail)
-        return again if error.reason is Reason.COLLECTING else _within(retry, age, again)
+        return again if error.reason in _FOR_OTHERS else _within(retry, age, again)
     if isinstance(error, Unauthorized):
         return Again(PROBE, attempt, paused=True, reason=error.reason, detail=error.detail)
     wait = _pause(retry, attempt + 1, random())

@@ -68,6 +68,8 @@ class Reason(StrEnum):
     NOT_AS_EXPECTED = "not_as_expected"
     #: an older run goes to the same target first
     IN_TURN = "in_turn"
+    #: another run went to the same target since this one broke off half through
+    OVERTAKEN = "overtaken"
     #: more different keys than a target that is told of changes may remember
     TOO_MANY_KEYS = "too_many_keys"
     #: a later finish of the same run has replaced it

@@ -4,7 +4,7 @@ A source is one module or package, `config/sources/<type>`, with `Config` (a pyd
 `sources.<name>`) and `connect(name, config) -> Source`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -359,3 +359,15 @@ class Perishable(Source, Protocol):
     def expires(self, life: str, /) -> float | None:
         """When what a run left may be gone that ended at `life` (see `Run`): Unix seconds. None: nobody can tell."""
         ...
+
+
+@runtime_checkable
+class Worded(Source, Protocol):
+    """A source whose platform says which words it has for runs, so that a misspelled one is noticed."""
+
+    #: how people call it
+    platform: str
+    #: how runs end, or stand before
+    statuses: Collection[str]
+    #: how they are started
+    origins: Collection[str]

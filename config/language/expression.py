@@ -8,6 +8,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
+from config.language.filled import put_into
 from config.language.operators import key, plain, why
 from config.language.sandbox import UNFIT, Loop, One, dotted, read_expression, together
 from config.language.template import ROOTS, shortened
@@ -42,7 +43,8 @@ class Expression:
 
     def __init__(self, source: str, names: Collection[str] | None = None) -> None:
         self.source = source
-        self.node, self.roots = read_expression(source, self.names if names is None else names)
+        with put_into(source, braced=False):
+            self.node, self.roots = read_expression(source, self.names if names is None else names)
         self.path = dotted(self.node)
         self._one: One | None = None
         self._loops: dict[str, Loop] = {}

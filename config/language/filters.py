@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.language.figures import figure
-from config.language.operators import MOST, Misfit, key, kind
+from config.language.operators import DEEPEST, MOST, Misfit, key, kind
 from config.language.printed import Code, printed, written
 
 #: characters of the form of a date, and parts of a text
@@ -183,8 +183,11 @@ def map_(value: Any, attribute: Any) -> list[Any]:
     """
     if not isinstance(value, list | tuple) or not isinstance(attribute, str):
         raise Misfit(f"`map` needs a list and a key, not {kind(value)} and {kind(attribute)}")
+    names = attribute.split(".", DEEPEST)
+    if len(names) > DEEPEST:
+        raise Misfit(f"`map` goes {DEEPEST} keys deep at most")
     found = list(value)
-    for name in attribute.split("."):
+    for name in names:
         found = [key(one, name) for one in found]
     return found
 

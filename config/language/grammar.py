@@ -11,9 +11,7 @@ from jinja2 import nodes
 
 from config.language.conditions import CONDITIONS
 from config.language.filters import FILTERS
-
-#: levels of a template: of blocks, brackets, filters and terms. What it is compiled to may not be deeper than 100.
-DEEPEST = 50
+from config.language.operators import DEEPEST
 
 _VALUES = (
     nodes.Name,

@@ -14,6 +14,9 @@ from config.language.printed import Code
 
 #: characters that an expression may put together, and a template print
 MOST = 65_536
+#: levels of a template: of blocks, brackets, filters and terms; what it is compiled to may not be deeper than 100. And
+#: keys of a path that an item names.
+DEEPEST = 50
 
 
 class Misfit(ValueError):

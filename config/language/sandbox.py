@@ -41,6 +41,10 @@ _ELSEWHERE = (
 _BREAKS_OFF = re.compile(r"(unexpected|got) '(end of print statement|\})'|unexpected end of template")
 
 
+#: what is found in a template beside code
+_NO_CODE = frozenset({"data", "comment_begin", "comment", "comment_end", "raw_begin", "raw_end"})
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Reads keys and indexes of data, and nothing else of any object."""
 
@@ -225,6 +229,13 @@ def _whole(said: str) -> str:
     if said.startswith("Expected an expression"):
         return "an expression is missing, or breaks off"
     return said
+
+
+def blanked(text: str) -> str:
+    """What stands between the braces of a template that was read, with `…` for what is quoted there. That, and the text
+    around braces, may be a secret that was filled in."""
+    code = (token for token in _TEXTS.lex(text) if token[1] not in _NO_CODE)
+    return "".join(f"{said[0]}…{said[0]}" if kind == "string" else said for _, kind, said in code)
 
 
 def single(tree: nodes.Template) -> nodes.Expr | None:

@@ -1,6 +1,5 @@
 """Text of runrelay.yaml with values in it: `{{ run.id }}.jsonl`."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
@@ -10,9 +9,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
+from config.language.filled import put_into
 from config.language.operators import MOST, why
 from config.language.printed import Code, printed
-from config.language.sandbox import UNFIT, One, Text, read_template, single
+from config.language.sandbox import UNFIT, One, Text, blanked, read_template, single
 
 #: the names a template may begin with
 ROOTS = frozenset(
@@ -21,9 +21,6 @@ ROOTS = frozenset(
         *("record", "dataset", "route", "target", "items_read", "held"),
     }
 )
-
-_BRACED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_KEY = re.compile(r"hmac\s*\(.*?\)", re.DOTALL)
 
 
 class Template:
@@ -38,7 +35,8 @@ class Template:
 
     def __init__(self, source: str, names: Collection[str] | None = None) -> None:
         self.source = source
-        self._tree, self.roots = read_template(source, self.names if names is None else names)
+        with put_into(source, braced=True):
+            self._tree, self.roots = read_template(source, self.names if names is None else names)
         # Compiled when they are needed: most files are only checked.
         self._text: Text | None = None
         self._single: One | None = None
@@ -86,8 +84,7 @@ class Template:
             raise Permanent(Reason.TEMPLATE_FAILED, f"{self._short()}: {why(exc)}") from None
 
     def _short(self) -> str:
-        """What is between braces: text around it may be a secret that was filled in."""
-        return shortened("".join(_BRACED.findall(self.source)))
+        return _line(blanked(self.source))
 
     def __str__(self) -> str:
         return self.source
@@ -121,7 +118,11 @@ class Template:
         return {"type": "string", "format": "jinja2"}
 
 
-def shortened(source: str) -> str:
-    """On one line of 80 characters, without the key of an `hmac`, which may be a secret that was filled in."""
-    said = " ".join(_KEY.sub("hmac(…)", source).split())
+def shortened(expression: str) -> str:
+    """On one line of 80 characters, without what is quoted in it: that may be a secret that was filled in."""
+    return _line(blanked(f"{{{{{expression}\n}}}}")[2:-2])
+
+
+def _line(text: str) -> str:
+    said = " ".join(text.split())
     return said if len(said) <= 80 else f"{said[:79]}…"

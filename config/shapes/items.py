@@ -57,7 +57,8 @@ class TransformShape(Shape):
     transform: Function | None = Field(
         None,
         description="A Python function of yours, `package.module:function`. It is given the item and the run, and "
-        "returns the item to go on with, or None to leave it out.",
+        "returns the item to go on with, or None to leave it out. A call that does not return holds a thread of the "
+        "worker for good: the delivery is tried again, and waits until the call has returned or the worker restarts.",
         examples=["transform: acme.products:clean"],
     )
     fields: ComputedFields | Annotated[list[FieldName], Field(min_length=1)] | None = Field(

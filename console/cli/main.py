@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration, 130 after Ctr
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -14,45 +16,39 @@ from typer.exceptions import TyperException
 
 from config.contracts.errors import ConfigInvalid
 from console import VERSION
-from console.cli import (
-    actors,
-    backfilling,
-    beginning,
-    changes,
-    checking,
-    demo,
-    doctor,
-    emulator,
-    explaining,
-    holding,
-    ledger,
-    letters,
-    output,
-    platform,
-    preview,
-    quarantine,
-    reconciling,
-    replaying,
-    schema,
-    serving,
-    sinks,
-    status,
-    testing,
-    up,
-    webhooks,
-)
+from console.cli import output
 from console.cli.verdict import FAILED, INTERRUPTED, explain
 
 BAD_CONFIG = 78
 
-app = typer.Typer(
-    name="runrelay",
-    help="Hears that an Apify Actor run finished, reads everything it left behind, and delivers it with a receipt.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+#: Which module of this package has which commands, in the order in which they are listed. Only that of the command that
+#: was asked for is loaded: all of them take half a second.
+GROUPS = {
+    "beginning": ("init",),
+    "checking": ("check", "validate"),
+    "testing": ("test",),
+    "explaining": ("explain",),
+    "preview": ("preview",),
+    "actors": ("start", "call"),
+    "platform": ("actor",),
+    "webhooks": ("webhooks",),
+    "up": ("up",),
+    "demo": ("demo",),
+    "serving": ("receiver", "worker"),
+    "emulator": ("emulator",),
+    "ledger": ("runs", "deliveries", "show"),
+    "status": ("status",),
+    "doctor": ("doctor",),
+    "holding": ("pause", "resume", "retry"),
+    "letters": ("dlq", "dead"),
+    "quarantine": ("quarantine",),
+    "changes": ("changes",),
+    "replaying": ("replay",),
+    "backfilling": ("backfill",),
+    "reconciling": ("reconcile",),
+    "sinks": ("sinks",),
+    "schema": ("schema",),
+}
 
 
 def _version(asked: bool) -> None:
@@ -61,40 +57,27 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _runrelay(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
 ) -> None:
     pass
 
 
-for group in (
-    beginning,
-    checking,
-    testing,
-    explaining,
-    preview,
-    actors,
-    platform,
-    webhooks,
-    up,
-    demo,
-    serving,
-    emulator,
-    ledger,
-    status,
-    doctor,
-    holding,
-    letters,
-    quarantine,
-    changes,
-    replaying,
-    backfilling,
-    reconciling,
-    sinks,
-    schema,
-):
-    group.add_to(app)
+@cache
+def command_line(command: str = "") -> typer.Typer:
+    """The command line, with every command or only with those that are told together with one."""
+    app = typer.Typer(
+        name="runrelay",
+        help="Hears that an Apify Actor run finished, reads everything it left behind, and delivers it with a receipt.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_runrelay)
+    for group in [group for group, names in GROUPS.items() if command in names] or GROUPS:
+        import_module(f"console.cli.{group}").add_to(app)
+    return app
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -103,6 +86,7 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     json = "--json" in words
     try:
+        app = command_line(next(iter(words), ""))
         return int(app(words, prog_name="runrelay", standalone_mode=False) or 0)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -43,6 +43,16 @@ def test_a_reference_is_filled(text: str, value: str) -> None:
     assert filled(text) == value
 
 
+def test_it_is_known_where_in_a_text_a_value_was_put() -> None:
+    text, environment = "$${x} ${A}${EMPTY}-${YAML} $${y}${WEIRD}", Environment(VALUES)
+    whole = fill(text, environment).value
+    parts = fill(text, environment).texts[whole]
+    assert [(part.reference, whole[part.begin : part.end]) for part in parts] == [
+        (f"${{{name}}}", VALUES[name]) for name in ("A", "EMPTY", "YAML", "WEIRD")
+    ]
+    assert fill("$${A}", environment).texts == {}
+
+
 @pytest.mark.parametrize("text", ["${ABSENT}", "${}", "${1A}", "${run.id}", "${A", "${A:two}", "${file:}", "${É}"])
 def test_what_cannot_be_filled_is_left_and_told(text: str) -> None:
     found = fill({"a": [text, "${A}"]}, Environment(VALUES))

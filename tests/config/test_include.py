@@ -1,6 +1,7 @@
 """Routes files of several files."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -214,3 +215,13 @@ def test_the_files_of_the_documentation_load(tmp_path: Path, put: Put) -> None:
     put(routes__shop=shop)
     found = table(tmp_path, first, {"APIFY_TOKEN": "canary-token-1", "HOOK_SECRET": "canary-hook-22"})
     assert (names(found), list(found.sinks)) == (["products"], ["disk", "prices"])
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, put: Put) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert told(tmp_path, HEAD + ROUTE + "include: pipe.yaml\n") == [
+        "pipe.yaml: this is a pipe or a device: only files are read"
+    ]
+    assert told(tmp_path, HEAD + ROUTE + "history: {keep: '${file:pipe.yaml}'}\n") == [
+        "runrelay.yaml:8:17: history.keep: the file pipe.yaml cannot be read: it is a pipe or a device"
+    ]

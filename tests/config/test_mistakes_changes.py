@@ -47,6 +47,19 @@ MISTAKES = {
             "9:56: routes[0].to[0].only: `fields` leaves no `url` to compare items by: add it there",
         ],
     ),
+    "a key that is dropped": (
+        ROUTE + "    to: [{sink: rows, omit: [id], only: {key: [id]}}]\n",
+        [
+            "9:42: routes[0].to[0].only: `omit` drops `id`, which items are compared by: leave it there",
+        ],
+    ),
+    "a key in an object": (
+        ROUTE + "    to: [{sink: rows, only: {key: product.id}}]\n",
+        [
+            "9:29: routes[0].to[0].only: `product.id` is in an object: make it a field with "
+            "`set: {id: item.product.id}`, and compare by `id`",
+        ],
+    ),
     "no room": (
         ROUTE + "    to: [{sink: rows, only: {key: id, max_keys: 0}}]\n",
         [

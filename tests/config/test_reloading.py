@@ -274,3 +274,26 @@ async def test_tests_that_do_not_end_count_as_failed(tmp_path: Path, monkeypatch
         assert await place.problems() == ["runrelay.yaml: the tests take longer than 0.05 s"]
         assert (place.tables, succeeded()) == ([], 0)
         done.set()
+
+
+async def test_a_mended_file_comes_through_while_the_tests_of_earlier_ones_hang_unless_they_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "PATIENCE", 0.2)
+    done = threading.Event()
+
+    def prove(table: RouteTable) -> None:
+        if table.routes[0].name == "hangs":
+            done.wait(60)
+
+    async with followed(tmp_path, prove=prove) as place:
+        for already in range(reloading.MOST_HANGING):
+            place.file.write_text(FILE + ROUTE.replace("one", f"good{already}"))
+            assert (await place.table(already + 1)).routes[0].name == f"good{already}"
+            place.file.write_text(FILE + ROUTE.replace("one", "hangs"))
+            assert (await place.problems(already + 1))[-1] == "runrelay.yaml: the tests take longer than 0.2 s"
+        place.watch.ask()
+        assert (await place.problems(reloading.MOST_HANGING + 1))[-1] == (
+            "runrelay.yaml: 3 earlier changes never ended, each holds a thread: mend the file, then restart"
+        )
+        done.set()

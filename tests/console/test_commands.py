@@ -2,12 +2,15 @@
 
 import json
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
+from typer.main import get_command
 
 from console import VERSION
-from console.cli.main import main
+from console.cli.main import GROUPS, main
 from scripts.reference import COMMANDS, command_line, commands
 from tests.console.command import ROOT
 
@@ -155,3 +158,11 @@ def test_a_port_in_use_is_one_clear_line(capsys: Captured) -> None:
             "kind": "address_unusable",
             "message": "Address already in use: choose another --host or --port (0: any free one)",
         }
+
+
+@pytest.mark.parametrize(("group", "names"), GROUPS.items())
+def test_a_command_is_found_in_the_module_that_is_loaded_for_it(group: str, names: tuple[str, ...]) -> None:
+    found = typer.Typer()
+    found.callback()(lambda: None)
+    import_module(f"console.cli.{group}").add_to(found)
+    assert tuple(vars(get_command(found))["commands"]) == names

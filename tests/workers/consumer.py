@@ -59,7 +59,7 @@ class Consumer:
 
     def take(self, item: Item) -> None:
         self.told.append(item)
-        if item["_change"] == "removed":
+        if item.get("_change") == "removed":
             self.has.pop(item["id"], None)
         else:
             self.has[item["id"]] = {name: value for name, value in item.items() if name != "_change"}

@@ -28,11 +28,11 @@ from workers.runtime import Runtime
 FILE = """\
 version: 1
 sources: {{apify: {{token: tok-0123456789, webhook: {{secrets: [secret-0123456789]}}}}}}
-sinks: {{crm: {{type: tests.workers.consumer, name: {name}}}}}
+sinks: {{{sink}: {{type: tests.workers.consumer, name: {name}}}}}
 routes:
   - name: shop
     read: {{{read}}}
-    to: [{{sink: crm, only: {{{only}}}, batch: {{items: 3}}{more}}}]
+    to: [{{sink: {sink}, only: {{{only}}}, batch: {{items: 3}}{more}}}]
 """
 FINISHED = 1769758712.0
 _names = itertools.count()
@@ -103,12 +103,19 @@ class Feed:
     """One route to one consumer."""
 
     def __init__(
-        self, redis: Redis, settings: Settings, folder: Path, only: str, more: str = "", read: str = ""
+        self,
+        redis: Redis,
+        settings: Settings,
+        folder: Path,
+        only: str,
+        more: str = "",
+        read: str = "",
+        sink: str = "crm",
     ) -> None:
         self.redis, self.settings = redis, settings
         name = f"crm{next(_names)}"
         self.consumer = CONSUMERS[name] = Consumer()
-        (folder / "runrelay.yaml").write_text(FILE.format(name=name, only=only, more=more, read=read))
+        (folder / "runrelay.yaml").write_text(FILE.format(name=name, only=only, more=more, read=read, sink=sink))
         self.table = load(folder / "runrelay.yaml", {})
         self.platform = Platform()
         self.table.sources["apify"] = cast(Source, self.platform)

@@ -1,6 +1,7 @@
 """What a target was last delivered, item by item, for `only: {change: …}`.
 
-Two hashes of Redis, each with a bucket of keys a field (see `workers.routing.changes`) and a field `meta`:
+Two hashes of Redis, each with a bucket of keys a field (see `workers.routing.changes`) and a field `meta`; `last` also
+says `by` whom it was compared with last, for what that one noted is true as long as nobody else goes to the target:
 
 - `last` is what the target had before the delivery under way. Of its keys only those are touched that are about to be
   sent: from before the batch goes out, nobody knows what the target has of them. Should the delivery never come to its
@@ -45,8 +46,8 @@ from workers.routing.changes import (
 IN_TURN = 60.0
 #: Buckets that are looked at together when all are.
 TOGETHER = 1024
-#: The field beside the buckets, and the word that begins `next` anew.
-META, ANEW = "meta", "anew"
+#: The fields beside the buckets, and the word that begins `next` anew.
+META, BY, ANEW = "meta", "by", "anew"
 Notes = Mapping[int, Note]
 Parts = Mapping[str, bytes]
 
@@ -55,12 +56,13 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of all keys together.
 
     Attributes:
-        key: JSON list of the fields they are made of.
+        key: JSON list of the fields they are made of; sink: name of the one that has their items.
         count: how many they are; fresh: how many of them the target had never heard of.
         finished: when the run finished that they are from, as Unix seconds; 0.0 while none is through.
     """
 
     key: str
+    sink: str = ""
     count: int = 0
     fresh: int = 0
     finished: float = 0.0
@@ -83,8 +85,8 @@ class Changes:
         self._ledger, self._lease, self._delivery, self._only = ledger, lease, delivery, only
         self._place = f"{delivery.route}/{delivery.target}"
         self._keys = ledger.keys.last(delivery.route, delivery.target), ledger.keys.next(delivery.id)
-        self._key = msgspec.json.encode(only.key).decode()
-        self._before = self._meta = Meta(self._key)
+        self._nothing = Meta(msgspec.json.encode(only.key).decode(), delivery.sink)
+        self._before = self._meta = self._nothing
         self._last, self._next = Known(), Known()
 
     @property
@@ -93,10 +95,10 @@ class Changes:
 
     async def begin(self) -> None:
         """Before anything else. Raises NotYet (in_turn) while another run has its turn, Superseded if a newer one had
-        it, LeaseLost."""
+        it, Permanent (overtaken), LeaseLost."""
         one = self._delivery
         word, before, meta = await self._ledger.run(
-            "turn", one.id, self._lease.token, self._place, repr(one.turn), self._key
+            "turn", one.id, self._lease.token, self._place, repr(one.turn), msgspec.json.encode(self._nothing)
         )
         match word:
             case b"lost":
@@ -105,10 +107,16 @@ class Changes:
                 raise NotYet(Reason.IN_TURN, "another run goes to this target first", wait=IN_TURN)
             case b"superseded":
                 raise Superseded(Reason.SUPERSEDED, "the target has a newer run: older items would undo its changes")
+            case b"overtaken":
+                raise Permanent(
+                    Reason.OVERTAKEN,
+                    "the target was sent something else since this broke off, so it cannot go on where it stopped: "
+                    f"runrelay replay {one.run_id}",
+                )
         self._before, self._meta = self._read_meta(before), self._read_meta(meta)
 
     def _read_meta(self, text: bytes) -> Meta:
-        return msgspec.json.decode(text, type=Meta) if text else Meta(self._key)
+        return msgspec.json.decode(text, type=Meta) if text else self._nothing
 
     async def sift(self, batch: Batch) -> Sifted:
         """What is sent of it is in doubt from now on. Raises Permanent (too_many_keys), LeaseLost."""
@@ -152,7 +160,7 @@ class Changes:
             self._last.put(key, entry)
         parts = self._pack(self._last, {bucket_of(key) for key in doubts})
         flat = [part for pair in parts.items() for part in pair]
-        begun = msgspec.json.encode(Meta(self._key))
+        begun = msgspec.json.encode(self._nothing)
         if await self._ledger.run("doubt", self._lease.id, self._lease.token, self._place, begun, *flat) != 1:
             raise LeaseLost("doubt")
 
@@ -170,14 +178,14 @@ class Changes:
     def _count(self, more: int, fresh: int = 0) -> None:
         """Raise the numbers, and say whose they are."""
         one, had = self._delivery, self._meta
-        self._meta = Meta(self._key, had.count + more, had.fresh + fresh, one.turn, one.source, one.run_id)
+        self._meta = Meta(had.key, had.sink, had.count + more, had.fresh + fresh, one.turn, one.source, one.run_id)
 
     def _told(self) -> Parts:
         return {META: msgspec.json.encode(self._meta)}
 
     def anew(self) -> Parts:
         """What is written when the delivery begins anew: what it has noted so far does not count."""
-        self._meta = Meta(self._key)
+        self._meta = self._nothing
         return {ANEW: b""}
 
     async def gone(self, row: int, skip: int, size: int) -> AsyncIterator[Sifted]:
@@ -264,7 +272,7 @@ class Changes:
     async def _all(self, key: str) -> AsyncIterator[tuple[str, Bucket, Bucket]]:
         """Every bucket of one of the two hashes, in order: what `last` has, and what `next` has."""
         held = await cast("Awaitable[list[bytes]]", self._ledger.redis.hkeys(key))
-        names = sorted(name.decode() for name in held if name != META.encode())
+        names = sorted(name.decode() for name in held if name not in {META.encode(), BY.encode()})
         for begin in range(0, len(names), TOGETHER):
             some = names[begin : begin + TOGETHER]
             last, done = _unpack(await self._fetch(some))

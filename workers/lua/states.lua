@@ -93,16 +93,36 @@ local function call_next(place, now)
     if record[1] == 'waiting' and record[2] == 'in_turn' then dispatch('dl', id, now) end
 end
 
--- What the target was last delivered is what this delivery has noted, once it is through: a dead letter may go on. The
--- next one has its turn.
+-- Nobody knows any more what the target was last delivered.
+local function unlearn(last)
+    local by = redis.call('HGET', last, 'by')
+    if by then redis.call('UNLINK', ns .. ':next:' .. by) end
+    return redis.call('UNLINK', last)
+end
+
+-- What the target was last delivered is what this delivery has noted, if nobody else brought it anything meanwhile.
+local function learn(id, last, noted)
+    if redis.call('HGET', last, 'by') ~= id then
+        redis.call('UNLINK', last, noted)
+    elseif redis.call('EXISTS', noted) == 1 then
+        redis.call('UNLINK', last)
+        redis.call('RENAME', noted, last)
+    end
+end
+
+-- What is known of the target once a delivery has ended: a dead letter may go on, and nobody has noted what a delivery
+-- that did not compare has brought. The next one has its turn.
 local function settle(id, state, led, now)
-    if (led.turn or 0) == 0 then return end
     local place, noted = led.route .. '/' .. led.target, ns .. ':next:' .. id
+    local last = ns .. ':last:' .. place
+    if (led.turn or 0) == 0 then
+        -- Of one that is under way all but its notes is kept: they are of no use then, but it goes on with them.
+        local under_way = #redis.call('ZRANGEBYSCORE', ns .. ':turns:' .. place, 0, 0) > 0
+        if under_way then redis.call('UNLINK', last) else unlearn(last) end
+        return
+    end
     if state == 'delivered' or state == 'partial' then
-        if redis.call('EXISTS', noted) == 1 then
-            redis.call('UNLINK', ns .. ':last:' .. place)
-            redis.call('RENAME', noted, ns .. ':last:' .. place)
-        end
+        learn(id, last, noted)
     elseif state ~= 'dead' then
         redis.call('UNLINK', noted)
     end

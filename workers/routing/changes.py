@@ -205,8 +205,8 @@ def compare(batch: Batch, items: Iterable[Keyed], last: Known, done: Known, want
         fresh = had is None or had.value == NEW_IN_DOUBT
         doubt = Entry(NEW_IN_DOUBT if fresh else KNOWN_IN_DOUBT, one.row, one.entry.name)
         notes[one.row] = Note(one.key, one.entry, doubt, fresh)
-        change = _change(had, one.entry.value, fresh=fresh)
-        if change is None or change not in wanted:
+        change = _change(had, one.entry.value, wanted, fresh=fresh)
+        if change is None:
             continue
         lines.append(_told(one, change))
         rows.append(one.row)
@@ -216,10 +216,14 @@ def compare(batch: Batch, items: Iterable[Keyed], last: Known, done: Known, want
     return Compared(sent, notes, doubts)
 
 
-def _change(had: Entry | None, value: bytes, *, fresh: bool) -> Change | None:
-    if fresh or had is None:
-        return "new"
-    return None if had.value == value else "changed"
+def _change(had: Entry | None, value: bytes, wanted: Sequence[Change], *, fresh: bool) -> Change | None:
+    """What is told of an item, if anything. In doubt it is told by any word that is wanted of an item that is there."""
+    if had is not None and had.value == value:
+        return None
+    words: tuple[Change, ...] = ("new",) if fresh else ("changed",)
+    if had is not None and had.value in IN_DOUBT:
+        words = ("new", "changed") if fresh else ("changed", "new")
+    return next((word for word in words if word in wanted), None)
 
 
 def _told(one: Keyed, change: Change) -> bytes:

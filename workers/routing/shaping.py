@@ -21,7 +21,8 @@ class Shaped(NamedTuple):
 
     Attributes:
         rejected: of a `strict` step, those whose types do not fit.
-        tally: what was counted: `seen` items, `kept` by every `where`, `clash` where types did not fit, and for each
+        tally: what was counted: `seen` items, `kept` by every `where`, `clash` where types did not fit, `undecided` of them
+            by a `where` that is not `strict`, and for each
             computed field `made:<name>` and `has:<name>`, the items in which it is not null.
     """
 
@@ -39,6 +40,11 @@ class Shaper:
     @property
     def idle(self) -> bool:
         return not self._steps
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Where code of somebody's own is found that is called on the way."""
+        return tuple(str(step.transform.function) for step in self._steps if step.transform.function)
 
     def mentions(self, word: str) -> bool:
         """Whether an expression may use this field. A word too many costs a request."""
@@ -128,6 +134,8 @@ class _Step:
             return
         found = self.transform.where.each(rows.items, self.scope, self.under)
         self._clashes(rows, found)
+        if not self.transform.strict and (undecided := sum(value.__class__ is Clash for value in found)):
+            rows.tally["undecided"] += undecided
         rows.keep([index for index, value in enumerate(found) if value and value.__class__ is not Clash])
 
     def _function(self, rows: _Rows) -> None:

@@ -42,6 +42,10 @@ def connect(name: str, config: Config) -> "ApifySource":
 class ApifySource:
     """See `config.contracts.source.Source`."""
 
+    platform = "Apify"
+    statuses = telling.TERMINAL | telling.UNDER_WAY
+    origins = telling.ORIGINS
+
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.manners = Manners(

@@ -12,6 +12,10 @@ from config.sources.apify.answers import Meta, RunFields, RunOptions, StorageIds
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"})
 #: Run statuses that are not.
 UNDER_WAY = frozenset({"READY", "RUNNING", "TIMING-OUT", "ABORTING"})
+#: How runs are started (API reference, RunOrigin).
+ORIGINS = frozenset(
+    {"DEVELOPMENT", "WEB", "API", "SCHEDULER", "TEST", "WEBHOOK", "ACTOR", "CLI", "CI", "STANDBY", "MCP"}
+)
 _CONSOLE = "https://console.apify.com"
 
 

@@ -10,8 +10,7 @@ from jinja2 import Undefined
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.language.filters import FILTERS
-from config.language.grammar import DEEPEST
-from config.language.operators import MOST
+from config.language.operators import DEEPEST, MOST
 from config.language.template import Template
 
 JSON = (type(None), bool, int, float, str, list, tuple, dict, msgspec.Raw, Undefined)

@@ -270,6 +270,7 @@ def test_a_duration_and_an_amount_are_short(number: float) -> None:
         ("'a' | split('')", "`split` needs two texts, not text and text"),
         ("'a' | join", "`join` needs a list and a text, not text and text"),
         ("'a' | map('b')", "`map` needs a list and a key, not text and text"),
+        (f"[1] | map('{'a.' * 50}')", "`map` goes 50 keys deep at most"),
         ("'a' | number(';')", "`number` knows the decimal marks '.' and ','"),
         ("true | number", "`number` of boolean"),
         ("'5' | round", "`round` needs a number and at most 15 digits, not text"),

@@ -139,8 +139,14 @@ def test_a_template_knows_the_names_it_begins_with() -> None:
 
 def test_a_long_template_is_shortened_in_its_message() -> None:
     with pytest.raises(Permanent) as caught:
-        rendered("{{ run.id - 1 if dataset == '" + "x" * 100 + "' else run.id - 1 }}")
-    assert caught.value.detail.startswith("{{ run.id - 1 if dataset == '" + "x" * 50 + "…: ")
+        rendered("{{ run.id - 1 if dataset == run." + "x" * 100 + " else run.id - 1 }}")
+    assert caught.value.detail.startswith("{{ run.id - 1 if dataset == run." + "x" * 47 + "…: ")
+
+
+def test_what_is_quoted_is_not_repeated_and_neither_is_what_is_left_of_a_remark() -> None:
+    with pytest.raises(Permanent) as caught:
+        rendered("{# s3cret #}{{ run.id | hmac('x}}s3cret') | upper }} s3cret {{ run.id - 1 }}")
+    assert caught.value.detail.startswith("{{ run.id | hmac('…') | upper }}{{ run.id - 1 }}: ")
 
 
 def test_text_around_braces_is_not_repeated_since_it_may_be_a_secret() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from config.contracts.delivery import Checkpoint, DeliveryState
+from config.contracts.delivery import Checkpoint, Delivery, DeliveryState
+from config.contracts.errors import Permanent
+from config.contracts.reasons import Reason
 from config.contracts.sink import Batch
 from config.settings import Settings, load_settings
 from tests.workers.feeding import DEAD, DELIVERED, FINISHED, PARTIAL, Feed, items
@@ -26,8 +29,8 @@ Made = Callable[..., Feed]
 
 @pytest.fixture
 def feed(redis: Redis, settings: Settings, tmp_path: Path) -> Made:
-    def make(only: str = ALL, more: str = "", read: str = "") -> Feed:
-        return Feed(redis, settings, tmp_path, only, more, read)
+    def make(only: str = ALL, more: str = "", read: str = "", sink: str = "crm") -> Feed:
+        return Feed(redis, settings, tmp_path, only, more, read, sink)
 
     return make
 
@@ -243,7 +246,116 @@ async def test_a_dead_letter_that_is_given_up_leaves_nothing_behind_but_what_is_
     assert not await shop.redis.exists(shop.ledger.keys.next(dead.id))
 
 
+@pytest.mark.parametrize("another", ["an older run", "a replay", "one that dies as well", "to be forgotten"])
+async def test_a_dead_letter_does_not_go_on_once_the_target_was_sent_something_else(feed: Made, another: str) -> None:
+    """What it had told may have been undone since."""
+    shop = feed()
+    first = await shop.plan(items(a=0, b=0, c=0, d=0, e=0))
+    await shop.through(first)
+    shop.consumer.deadly = {"e"}
+    dead = await shop.plan(items(a=2, b=2, c=2, d=2, e=2), finished=FINISHED + 3)
+    assert (await shop.through(dead)).state is DEAD
+    shop.consumer.deadly = {"b"} if another == "one that dies as well" else set()
+    if another == "a replay":
+        await shop.replayed(first)
+    elif another == "to be forgotten":
+        assert await shop.ledger.run("unlearn", "shop/crm") == b"done"
+    else:
+        await shop.run(items(a=1, b=1, c=1, d=1, e=1), finished=FINISHED + 2)
+    shop.consumer.deadly = set()
+    assert not await shop.redis.exists(shop.ledger.keys.next(dead.id)), "nobody needs what it had noted"
+    again = await shop.retried(dead)
+    assert (again.state, again.reason) == (DEAD, "overtaken")
+    assert again.detail.endswith("so it cannot go on where it stopped: runrelay replay run2")
+    assert (await shop.replayed(dead)).state is DELIVERED
+    assert {item["price"] for item in shop.consumer.has.values()} == {2}
+    shop.heard()
+    await shop.run(items(a=2, b=2, c=2, d=2, e=2))
+    assert shop.heard() == []
+
+
+@pytest.mark.parametrize("change", ["[new, removed]", "[new, changed]", "[changed, removed]"])
+async def test_what_is_in_doubt_is_told_by_whatever_word_is_wanted(feed: Made, change: str) -> None:
+    def die() -> None:
+        raise Permanent(Reason.TARGET_REFUSED, "no more of that")
+
+    shop = feed(f"change: {change}, key: [id]")
+    await shop.run(items(a=1, b=1, c=1))
+    shop.heard()
+    shop.consumer.after = die
+    assert (await shop.run(items(c=2))).state is DEAD
+    undone, word = {item[1] for item in shop.heard()}, "changed" if "changed" in change else "new"
+    shop.consumer.after = lambda: None
+    await shop.run(items(a=1, b=1, c=1))
+    assert sorted(shop.heard()) == [(word, id) for id in sorted(undone)]
+    assert undone
+    await shop.run(items(a=1, b=1, c=1))
+    assert shop.heard() == []
+
+
+async def test_a_delivery_of_everything_ends_what_was_known_of_the_target(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1))
+    comparing = shop.route
+    shop.route = replace(comparing, to=(replace(comparing.to[0], only=None),))
+    await shop.run(items(a=2, b=2))
+    assert not await shop.redis.keys("rr:last:*")
+    shop.route = comparing
+    shop.heard()
+    await shop.run(items(a=1))
+    assert shop.heard() == [("new", "a")]
+
+
+async def test_what_comes_between_slices_ends_what_is_known_and_not_the_delivery(feed: Made) -> None:
+    shop = feed()
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": 0.0})
+    one = await shop.plan(items(a=1, b=1, c=1, d=1))
+    await shop.turn(one)
+    await shop.turn(one)
+    comparing = shop.route
+    shop.route = replace(comparing, to=(replace(comparing.to[0], only=None),))
+    await shop.run(items(a=2))
+    assert (await shop.through(one)).state is DELIVERED
+    shop.route = comparing
+    shop.heard()
+    await shop.run(items(a=1))
+    assert shop.heard() == [("new", "a")]
+    assert not await shop.redis.exists(shop.ledger.keys.next(one.id))
+
+
+async def test_another_sink_has_nothing_of_what_the_one_before_had(feed: Made) -> None:
+    shop = feed()
+    await shop.run(items(a=1, b=1))
+    other = feed(more=", name: crm", sink="shelf")
+    other.started = 1
+    await other.run(items(a=1))
+    assert other.heard() == [("new", "a")]
+
+
+async def test_an_item_that_nobody_could_judge_is_not_taken_for_gone(feed: Made) -> None:
+    shop = feed(read="where: item.price > 0")
+    await shop.run(items(a=1, b=2))
+    shop.heard()
+    record = await shop.run(items(a="N/A", b=2))
+    assert (record.state, shop.heard()) == (DELIVERED, [])
+    assert record.checkpoint.receipts[0].warnings[-1] == (
+        "1 items could not be compared: what the run lacks is not told as removed"
+    )
+    await shop.run(items(a=0, b=2))
+    assert shop.heard() == [("removed", "a")]
+
+
 # turns
+
+
+async def test_waiting_for_others_kills_nobody(feed: Made) -> None:
+    shop = feed()
+    early, late = [await shop.plan(items(a=price)) for price in (1, 2)]
+    await cast(Any, shop.redis.hset(shop.ledger.keys.record("dl", late.id), mapping={"trouble": 1000, "attempt": 1}))
+    record = await shop.turn(late)
+    assert (record.state, record.reason, record.trouble) == (DeliveryState.WAITING, "in_turn", 0)
+    assert (await shop.through(early)).state is DELIVERED
+    assert (await shop.through(late)).state is DELIVERED
 
 
 async def test_runs_go_one_by_one_in_the_order_in_which_they_finished(feed: Made) -> None:
@@ -383,7 +495,7 @@ async def test_a_worker_that_was_fenced_off_leaves_no_trace(feed: Made) -> None:
     await shop.redis.set(shop.ledger.keys.lease(one.id), "8")
     with pytest.raises(LeaseLost):
         await changes.sift(Batch(0, 0, b'{"id":"a"}\n', 1))
-    assert not await shop.redis.exists(shop.ledger.keys.last("shop", "crm"))
+    assert set(await cast(Any, shop.redis.hkeys(shop.ledger.keys.last("shop", "crm")))) == {b"meta", b"by"}
 
 
 # any lives
@@ -405,6 +517,8 @@ def lives(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "refused": draw(st.sets(st.sampled_from(KEYS), max_size=2)) if draw(st.booleans()) else set(),
                 "deadly": draw(st.sets(st.sampled_from(KEYS), max_size=1)) if draw(st.booleans()) else set(),
                 "hasty": draw(st.booleans()),
+                "between": draw(st.sampled_from(("nobody", "an older run", "a replay"))),
+                "older": [{"id": key, "price": price} for key, price in draw(RUNS).items()],
             }
         )
     return runs
@@ -451,6 +565,9 @@ async def _one(
             break
     shop.moments.left = 0
     record = await shop.through(one)
+    if record.state is DEAD and each["between"] != "nobody":
+        await _brought_back(shop, one, each)
+        return None
     run = dict(each["rows"])
     if record.state is not DELIVERED or record.checkpoint.receipts[0].rejected:
         return None
@@ -465,9 +582,22 @@ async def _one(
     return now if model is not None else None
 
 
+async def _brought_back(shop: Feed, dead: Delivery, each: dict[str, Any]) -> None:
+    """A dead letter, after another delivery has been to its target."""
+    shop.consumer.deadly = set()
+    if each["between"] == "a replay":
+        assert (await shop.replayed(dead)).state in {DELIVERED, PARTIAL}
+    await shop.run(each["older"], finished=dead.turn - 0.5)
+    if each["between"] == "a replay":
+        return
+    again = await shop.retried(dead)
+    assert (again.state, again.reason) == (DEAD, "overtaken")
+    await shop.replayed(dead)
+
+
 async def _check(shop: Feed, each: dict[str, Any], wanted: set[str]) -> None:
     """Who wants to know all has all, but for what it refused itself, and for what ended the delivery."""
-    newest = (await shop.ledger.newest_deliveries(1))[0]
+    newest = next(one for one in await shop.ledger.newest_deliveries(3) if one.state is not DeliveryState.SUPERSEDED)
     row = newest.checkpoint.receipts[0]
     assert newest.state in {DELIVERED, PARTIAL, DEAD}
     if newest.state is DEAD:
@@ -477,5 +607,7 @@ async def _check(shop: Feed, each: dict[str, Any], wanted: set[str]) -> None:
     run = {key: price for key, price in each["rows"] if key not in each["refused"]}
     if wanted == set(CHANGES):
         assert has == run
+    elif wanted == {"new", "removed"}:
+        assert has.keys() == run.keys()
     elif wanted == {"new", "changed"}:
         assert run.items() <= has.items()
