@@ -1,6 +1,7 @@
 """Whether what a route does with items has a meaning where it stands."""
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from config.checking import Checker
 from config.contracts.delivery import Send
@@ -39,7 +40,12 @@ def roots_fit(check: Checker, expression: Expression, strangers: set[str], where
 
 def expect_fits(check: Checker, read: Read, expect: Expect | None, path: KeyPath) -> None:
     """What there must be of items, and in them, needs a route that reads some."""
-    if expect is None or "items" in read.streams:
+    if expect is None:
+        return
+    if "items" in read.streams:
+        for name in expect.filled:
+            if why := _not_left(name, (read.transform,), "which is to be filled"):
+                check.say(why, (*path, "filled", name))
         return
     counts = (expect.min_items, expect.max_items, expect.drop_from_usual)
     said = {"items": any(count is not None for count in counts), "filled": expect.filled, "schema": expect.schema}
@@ -62,22 +68,49 @@ def only_fits(
             check.say(why, path)
 
 
+def rows_have_key(check: Checker, options: object, steps: tuple[Transform, ...], path: KeyPath) -> None:
+    """Rows of an upsert are told apart by fields that items must have."""
+    if getattr(options, "mode", None) == "upsert":
+        for name in getattr(options, "key", ()):
+            if why := _not_left(name, steps, "by which rows are told apart"):
+                check.say(why, (*path, "key"))
+
+
 def _no_key(name: str, steps: tuple[Transform, ...]) -> str | None:
-    """Why an item has no such field once it is made, if that is certain."""
-    for step in reversed(steps):
-        if name in step.omit:
-            return f"`omit` drops `{name}`, which items are compared by: leave it there"
-        if name in step.set:
-            return None
-        if step.names is not None and name not in step.names:
-            return f"`fields` leaves no `{name}` to compare items by: add it there"
-        if step.names is not None or step.function:
-            return None
-    if "." in name:
+    """Why items cannot be compared by such a field, if that is certain."""
+    lost = _lost(name, steps)
+    if lost == "omit":
+        return f"`omit` drops `{name}`, which items are compared by: leave it there"
+    if lost == "fields":
+        return f"`fields` leaves no `{name}` to compare items by: add it there"
+    if lost is None and "." in name:
         short = name.rpartition(".")[2]
         return (
             f"`{name}` is in an object: make it a field with `set: {{{short}: item.{name}}}`, and compare by `{short}`"
         )
+    return None
+
+
+def _not_left(name: str, steps: tuple[Transform, ...], use: str) -> str | None:
+    """Why an item has no such field once it is made, if that is certain."""
+    said = {
+        "omit": f"`omit` drops `{name}`, {use}: leave it there",
+        "fields": f"`fields` leaves no `{name}`, {use}: add it there",
+    }
+    return said.get(_lost(name, steps) or "")
+
+
+def _lost(name: str, steps: tuple[Transform, ...]) -> Literal["omit", "fields", "made"] | None:
+    """By which key a field is lost, or that it is or may be made; None if that depends on the item alone."""
+    for step in reversed(steps):
+        if name in step.omit:
+            return "omit"
+        if name in step.set:
+            return "made"
+        if step.names is not None:
+            return "made" if name in step.names else "fields"
+        if step.function:
+            return "made"
     return None
 
 

@@ -27,7 +27,9 @@ log = structlog.get_logger("runrelay.config")
 
 #: Seconds between two looks at the files. What changed is read once it has stayed as it is for one look.
 PAUSE = 2.0
-#: Seconds that reading a file may take, which imports the functions it names; and then its tests.
+#: Seconds that reading a file may take, which imports the functions it names.
+READING = 60.0
+#: Seconds that the tests of a file may take.
 PATIENCE = 60.0
 #: Of earlier changes, what never ended while the next one is read and tried. Each holds a thread.
 MOST_HANGING = 3
@@ -93,9 +95,9 @@ class Watch:
     async def _reload(self, swap: Swap) -> None:
         self._seen = found = self._footprints()
         try:
-            table = await self._ended("reading it takes", self._apart.call("read", self._read, found))
+            table = await self._ended("reading it takes", READING, self._apart.call("read", self._read, found))
             logs.add_secret(*table.secrets)
-            await self._ended("the tests take", self._apart.call("prove", self._prove, table))
+            await self._ended("the tests take", PATIENCE, self._apart.call("prove", self._prove, table))
             swap(table)
         except ConfigInvalid as exc:
             self.problem = str(exc.problems[0])
@@ -113,15 +115,15 @@ class Watch:
             return
         RELOADED.set(0)
 
-    async def _ended(self, what: str, call: Awaitable[T]) -> T:
+    async def _ended(self, what: str, patience: float, call: Awaitable[T]) -> T:
         """Raises ConfigInvalid also if it does not end: somebody's own code may do anything."""
         try:
-            async with asyncio.timeout(PATIENCE) as limit:
+            async with asyncio.timeout(patience) as limit:
                 return await call
         except TimeoutError:
             if not limit.expired():
                 raise
-            message = f"{what} longer than {PATIENCE:g} s"
+            message = f"{what} longer than {patience:g} s"
         except StillRunning:
             message = f"{MOST_HANGING} earlier changes never ended, each holds a thread: mend the file, then restart"
         raise ConfigInvalid([Problem(message, str(self._file))])

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from config.checking import Checker
 from config.contracts.sink import SinkModule, writes_whole
 from config.document import KeyPath
-from config.meaning import only_fits, transform_fits
+from config.meaning import only_fits, rows_have_key, transform_fits
 from config.naming import is_name, sink_exists, sources_exist, unique
 from config.route import GATE, AlertTarget, Read, SinkSpec, Target
 from config.sending import can_be_sent, options_fit, stream_for
@@ -103,6 +103,7 @@ class Targets:
         steps = (read.transform, transform) if send == "items" else (transform,)
         transform_fits(self.check, send, transform, path)
         only_fits(self.check, send, read, only, steps, (*path, "only"))
+        rows_have_key(self.check, own, steps, path)
         return Target(shape.name or shape.sink, shape.sink, when, send, batch, retry, own, bad_items, transform, only)
 
     def shared(self, sink: Any) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 otherwise the platform tells."""
 
 import re
+from asyncio import timeout
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
+from config.contracts.errors import NotFound, WorkError
 from config.contracts.run import Run
 from config.contracts.source import Api
 from config.routes import RouteTable
@@ -18,15 +21,17 @@ from console.opening import nearby, open_ledger
 from console.starting import api_of, chosen
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import DeliveryRecord
-from workers.names import Names, mentioned
+from workers.names import NAMES, Names
 
+#: Seconds for the names of a run that the ledger knows without them.
+PATIENCE = 5.0
 #: What may be an id of ours, or the beginning of one.
 _OURS = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """A run, with the names that the file uses, and what is known of it here.
+    """A run, with its names, and what is known of it here.
 
     Attributes:
         kept: whether it is as the ledger kept it when it was planned; if not, as the platform tells it now.
@@ -48,10 +53,10 @@ async def find_run(settings: Settings, table: RouteTable, named: str | None, wor
     near, (name, _, run_id) = nearby(settings), word.rpartition(":")
     async with open_ledger(near.redis_url, near.namespace) as ledger:
         if kept := await _kept(ledger, table, name or named, run_id):
-            return kept
+            return await _named(kept)
     source, run_id = await place_of(settings, table, named, word)
     async with api_of(source) as api:
-        run = await Names().named(source, api, await source.run(api, run_id), mentioned(table))
+        run = await Names().named(source, api, await _told(source, api, run_id), NAMES)
     return PastRun(run, source, kept=False)
 
 
@@ -75,6 +80,17 @@ async def _kept(ledger: Ledger, table: RouteTable, source: str | None, word: str
     return PastRun(run, chosen(table, event.source), True, event.body, event.via, same)
 
 
+async def _named(past: PastRun) -> PastRun:
+    """With the names that nobody wanted when it was planned, if the platform tells them soon."""
+    if past.run.actor or not past.run.actor_id:
+        return past
+    with suppress(WorkError, TimeoutError):
+        async with timeout(PATIENCE), api_of(past.source) as api:
+            names = NAMES - {"build"}  # tags of a build may be others by now
+            return replace(past, run=await Names().named(past.source, api, past.run, names))
+    return past
+
+
 async def place_of(settings: Settings, table: RouteTable, named: str | None, word: str) -> tuple[ApifySource, str]:
     """Whose run, and its id. Raises CommandFailed."""
     name, _, run_id = word.rpartition(":")
@@ -88,10 +104,18 @@ async def place_of(settings: Settings, table: RouteTable, named: str | None, wor
     return chosen(table, named), word
 
 
+async def _told(source: ApifySource, api: Api, run_id: str) -> Run:
+    try:
+        return await source.run(api, run_id)
+    except NotFound as no:
+        message = f"the platform does not know the run {run_id!r} ({no.detail}): check the id, and the `source`"
+        raise CommandFailed("not_found", message) from None
+
+
 async def fetched(source: ApifySource, api: Api, run_id: str, actor: str) -> Run:
     """The run of that id or, without one, the last of that Actor. Raises CommandFailed if it has none."""
     if run_id:
-        return await source.run(api, run_id)
+        return await _told(source, api, run_id)
     async for one in source.ended_runs(api, started_after=0.0, actor=actor):
         return await source.run(api, one.id)  # lists tell less of a run
     raise CommandFailed("not_found", f"no run of {actor} has ended: start one, or give the id of another Actor's")

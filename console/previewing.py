@@ -19,7 +19,7 @@ from config.routes import RouteTable
 from console.failures import CommandFailed
 from console.first_rows import FirstRows
 from workers.ledger.records import EventRecord
-from workers.names import Names, mentioned
+from workers.names import NAMES, Names
 from workers.planner import plan_of
 from workers.routing.scope import scope_of
 
@@ -76,7 +76,7 @@ async def prospect(source: Source, api: Api, table: RouteTable, run: Run) -> Pro
     if run.account not in accounts:
         said = f"its account is {run.account}, ours {' or '.join(accounts)}"
         raise CommandFailed("run_foreign", f"run {run.id} would not be delivered: {said}; see `accounts` of the source")
-    run = await names.named(source, api, run, mentioned(table))
+    run = await names.named(source, api, run, NAMES)
     event = EventRecord(
         id="", state=EventState.ACCEPTED, source=run.source, run_id=run.id, kind="", via="", at=0, body=b""
     )
@@ -86,7 +86,9 @@ async def prospect(source: Source, api: Api, table: RouteTable, run: Run) -> Pro
 
 
 def narrowed(found: Prospect, table: RouteTable, route: str, target: str) -> Prospect:
-    """Only what leads to this route and this target; empty: to any. Raises CommandFailed for a name nobody has."""
+    """Only what leads to this route and this target; empty: to any. `route/target` may stand for either. Raises
+    CommandFailed for a name nobody has."""
+    route, target = _apart(route, target)
     routes = {one.name: one for one in _routes(table)}
     _known("route", route, routes)
     _known("target", target, {to.name for one in routes.values() if route in {"", one.name} for to in one.to})
@@ -155,6 +157,14 @@ def _notes(route: Route, target: Target) -> Iterator[str]:
         yield f"`only` sends what is {wanted} since the last delivery: nothing was compared here"
     if route.delete:
         yield f"`after` deletes {', '.join(route.delete)} at the platform once everything is delivered"
+
+
+def _apart(route: str, target: str) -> tuple[str, str]:
+    """The two, which may have been given as one."""
+    before, _, after = (target or route).rpartition("/")
+    if before and (not target or route in {"", before}):
+        return before, after
+    return route, target
 
 
 def _routes(table: RouteTable) -> Iterable[Route]:

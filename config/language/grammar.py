@@ -146,8 +146,10 @@ def _roots(tree: nodes.Template, used: set[str], names: Collection[str]) -> froz
 
 def _unknown_root(tree: nodes.Template, word: str, names: Collection[str]) -> None:
     """With a dot behind it, it is a root name misspelt; without, rather a field whose item was left out."""
+    dotted = {path.node.name for path in tree.find_all(nodes.Getattr) if isinstance(path.node, nodes.Name)}
+    if word.isupper() and word not in dotted and not _hyphened(tree, word):
+        raise ValueError(f"unknown name `{word}`: did you mean `'{word}'`? Text stands in quotes")
     if "item" in names:
-        dotted = {path.node.name for path in tree.find_all(nodes.Getattr) if isinstance(path.node, nodes.Name)}
         near = get_close_matches(word, sorted(names), n=1, cutoff=0.6 if word in dotted else 0.85)
         meant = _hyphened(tree, word) or (near[0] if near else f"item.{word}")
         raise ValueError(f"unknown name `{word}`: did you mean `{meant}`?")

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from config.language.expression import Expression
 from config.language.function import Function
@@ -23,7 +23,18 @@ Computed = Annotated[
     BeforeValidator(_expression),
     WithJsonSchema({"type": ["string", "number", "boolean"], "format": "jinja2"}),
 ]
+
+
+def _plain_name(name: str) -> str:
+    """In a list of what stays, people write what they would compute from."""
+    if name.startswith("item.") and len(name) > len("item."):
+        short = name.rpartition(".")[2]
+        raise ValueError(f"a list holds names: write `{name.removeprefix('item.')}`, or `{{{short}: {name}}}`")
+    return name
+
+
 ComputedFields = Annotated[dict[FieldName, Computed], Field(min_length=1)]
+KeptFields = Annotated[list[Annotated[FieldName, AfterValidator(_plain_name)]], Field(min_length=1)]
 
 
 class OnlyShape(Shape):
@@ -61,7 +72,7 @@ class TransformShape(Shape):
         "worker for good: the delivery is tried again, and waits until the call has returned or the worker restarts.",
         examples=["transform: acme.products:clean"],
     )
-    fields: ComputedFields | Annotated[list[FieldName], Field(min_length=1)] | None = Field(
+    fields: ComputedFields | KeptFields | None = Field(
         None,
         description="What the item becomes: names, each with an expression; or a list of the fields that stay.",
         examples=["fields: {url: item.url, price: item.price | number}", "fields: [url, price]"],

@@ -66,14 +66,14 @@ def forget_memory(target: Target, yes: Yes = False, config: Config = None, json:
         return await forget(ledger, target)
 
     known = ask_ledger(config, look)
-    name = plain(known.target).plain
+    name, keys = plain(known.target).plain, f"{known.keys:,} key{'s' * (known.keys != 1)}"
     sends = "" if known.orphan else "; its next run is sent whole, as new, and nothing of it counts as removed"
-    confirm(out, f"forget {known.keys:,} keys of {name}{sends}?", yes=yes)
+    confirm(out, f"forget {keys} of {name}{sends}?", yes=yes)
     if ask_ledger(config, act) is Forgot.UNDER_WAY:
         cure = "try again once it is through: `runrelay deliveries` shows it"
         raise CommandFailed("under_way", f"a delivery to {name} compares with it just now: {cure}")
     out.fact(target=known.target, keys=known.keys)
-    out.tell(f"forgot {known.keys:,} keys of {name}")
+    out.tell(f"forgot {keys} of {name}")
 
 
 def _facts(one: Memory) -> dict[str, Any]:

@@ -140,7 +140,8 @@ class _Demo:
             self._what_now(on)
         lying = {name: {"count": one.count, "where": one.where} for name, one in self.found.items()}
         days = {day.name: [row_of(row) for row in day.fate.receipts] for day in self.scene.days} if self.scene else {}
-        more = {"found": lying} if lying else {}
+        held = {day.name: day.held for day in self.scene.days if day.held} if self.scene else {}
+        more = {**({"held": held} if held else {}), **({"found": lying} if lying else {})}
         self.out.fact(receipts=[row_of(row) for row in receipts], days=days, **more)
 
     def _what_now(self, on: Stage) -> None:
@@ -158,7 +159,7 @@ class _Demo:
         }
         ideas = {
             f"head -n 1 {folder}/modules.jsonl": "look at an item",
-            f"{_called()} demo --keep": "the same, and it stays up to be looked at",
+            **({} if self.keep else {f"{_called()} demo --keep": "the same, and it stays up to be looked at"}),
             f"{_called()} init file": "begin with your own Apify account",
         }
         for one in self.found.values():
@@ -167,7 +168,7 @@ class _Demo:
         self._pairs({day.name: told(on.folder, day) for day in days})
         self.out.tell(f"\nEverything arrived. In {folder}/:")
         self._pairs(files)
-        self.out.tell("\nThree things to try next:")
+        self.out.tell("\nTo try next:")
         self._pairs(ideas)
 
     def _pairs(self, pairs: dict[str, str]) -> None:
@@ -180,6 +181,8 @@ class _Demo:
         note("")
         note("Everything stays up until Ctrl-C. In another terminal:")
         note(f"  REDIS_URL={on.redis_url} runrelay runs")
+        note(f"  REDIS_URL={on.redis_url} runrelay quarantine list")
+        note(f"  REDIS_URL={on.redis_url} runrelay changes list")
         note(f"  curl {on.urls['receiver']}/readyz")
         note(f"  curl {on.urls['worker']}/metrics")
         await on.crew.together(_forever())

@@ -22,8 +22,8 @@ RunId = Annotated[
 Last = Annotated[bool, typer.Option("--last", help="The last run of --actor that has ended.")]
 Actor = Annotated[str, typer.Option("--actor", help="owner/name, owner~name or id; a task has `task:` in front.")]
 Items = Annotated[int, typer.Option("--items", min=1, max=100, help="How many items, or records, of each stream.")]
-Route = Annotated[str, typer.Option("--route", help="Only of this route.")]
-Target = Annotated[str, typer.Option("--target", help="Only to this target.")]
+Route = Annotated[str, typer.Option("--route", help="Only of this route, or of ROUTE/TARGET.")]
+Target = Annotated[str, typer.Option("--target", help="Only to this target, also as ROUTE/TARGET.")]
 
 
 def add_to(main: typer.Typer) -> None:

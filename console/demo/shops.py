@@ -36,6 +36,12 @@ class Day:
         """By target."""
         return {row.target: row for row in self.fate.receipts}
 
+    @property
+    def held(self) -> str:
+        """Why nothing of it was delivered; empty if that is not so."""
+        held = (one for one in self.fate.deliveries if one.state is DeliveryState.QUARANTINED)
+        return next((one.detail for one in held), "")
+
 
 async def open_shops(stage: Stage) -> list[Day]:
     """Run one day after the other, each as soon as the one before has ended."""
@@ -85,8 +91,8 @@ def changes(folder: DemoFolder, day: str) -> dict[str, int]:
 def told(folder: DemoFolder, day: Day) -> str:
     """One line about a day, for people."""
     if day.name == HELD:
-        gate = next((one for one in day.fate.deliveries if one.delivery.target == "expect"), None)
-        return f"held, nothing was delivered: {gate.detail if gate else ''}"
+        return f"held, nothing was delivered: {day.held}"
     row = day.receipts["list"]
     kinds = ", ".join(f"{many} {kind}" for kind, many in changes(folder, day.name).items())
-    return f"{row.read} items, {row.filtered} filtered, {row.delivered} mapped; changes: {kinds}"
+    items = f"{row.read} item{'s' * (row.read != 1)}"
+    return f"{items}, {row.filtered} filtered, {row.delivered} mapped; changes: {kinds}"

@@ -222,6 +222,6 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, put: Put) -> None:
     assert told(tmp_path, HEAD + ROUTE + "include: pipe.yaml\n") == [
         "pipe.yaml: this is a pipe or a device: only files are read"
     ]
-    assert told(tmp_path, HEAD + ROUTE + "history: {keep: '${file:pipe.yaml}'}\n") == [
-        "runrelay.yaml:8:17: history.keep: the file pipe.yaml cannot be read: it is a pipe or a device"
+    assert told(tmp_path, HEAD + ROUTE + "alerts: {to: [{sink: notes, text: '${file:pipe.yaml}'}]}\n") == [
+        "runrelay.yaml:8:35: alerts.to[0].text: the file pipe.yaml cannot be read: it is a pipe or a device"
     ]

@@ -8,6 +8,7 @@ from tests.config.loading import HEAD, table, told
 
 TO = "    to: [{sink: rows}]\n"
 ROUTE = "routes:\n  - name: all\n"
+TABLES = "  db: {type: sqlite, path: x.db}\n\n" + ROUTE
 
 MISTAKES = {
     "no key": (
@@ -50,7 +51,7 @@ MISTAKES = {
     "a key that is dropped": (
         ROUTE + "    to: [{sink: rows, omit: [id], only: {key: [id]}}]\n",
         [
-            "9:42: routes[0].to[0].only: `omit` drops `id`, which items are compared by: leave it there",
+            "9:41: routes[0].to[0].only: `omit` drops `id`, which items are compared by: leave it there",
         ],
     ),
     "a key in an object": (
@@ -59,6 +60,29 @@ MISTAKES = {
             "9:29: routes[0].to[0].only: `product.id` is in an object: make it a field with "
             "`set: {id: item.product.id}`, and compare by `id`",
         ],
+    ),
+    "an upsert by a key that is not sent": (
+        TABLES + "    to: [{sink: db, table: t, fields: {url: item.url}, mode: upsert, key: [uri]}]\n",
+        [
+            "11:75: routes[0].to[0].key: `fields` leaves no `uri`, by which rows are told apart: add it there",
+        ],
+    ),
+    "an upsert by a key that is dropped": (
+        TABLES + "    to: [{sink: db, table: t, omit: url, mode: upsert, key: url}]\n",
+        ["11:61: routes[0].to[0].key: `omit` drops `url`, by which rows are told apart: leave it there"],
+    ),
+    "an upsert by a key that read leaves out": (
+        TABLES + "    read: {fields: [url]}\n    to: [{sink: db, table: t, mode: upsert, key: [uri]}]\n",
+        ["12:50: routes[0].to[0].key: `fields` leaves no `uri`, by which rows are told apart: add it there"],
+    ),
+    "an upsert by a key that is added": (
+        TABLES
+        + "    read: {fields: [url]}\n    to: [{sink: db, table: t, set: {id: item.url}, mode: upsert, key: id}]\n",
+        [],
+    ),
+    "a field that is to be filled and not made": (
+        ROUTE + "    read: {fields: {url: item.url}}\n    expect: {filled: {uri: 100%}}\n" + TO,
+        ["10:28: routes[0].expect.filled.uri: `fields` leaves no `uri`, which is to be filled: add it there"],
     ),
     "no room": (
         ROUTE + "    to: [{sink: rows, only: {key: id, max_keys: 0}}]\n",

@@ -77,7 +77,7 @@ def test_everything_arrives_and_every_count_agrees(demo: tuple[Path, Ended]) -> 
     assert ended.code == 0, ended.err
     *events, last = ended.objects
     rows = {row["target"]: row for row in last.pop("receipts")}
-    assert last.keys() == {"days"}
+    assert last.keys() == {"days", "held"}
     assert [event["part"] for event in events if event["event"] == "ready"] == [
         "queue",
         "emulator",
@@ -106,6 +106,8 @@ def test_each_module_of_this_python_arrives_once(demo: tuple[Path, Ended], name:
 def test_a_price_list_is_filtered_mapped_checked_and_compared(demo: tuple[Path, Ended]) -> None:
     folder, ended = demo
     days = ended.objects[-1]["days"]
+    assert list(ended.objects[-1]["held"]) == ["wednesday"]
+    assert ended.objects[-1]["held"]["wednesday"].startswith("1 item, ")
     assert {day: [(row["target"], row["delivered"], row["added"]) for row in rows] for day, rows in days.items()} == {
         "monday": [("expect", 3, 0), ("list", 3, 0), ("changes", 3, 0)],
         "tuesday": [("expect", 3, 0), ("list", 3, 0), ("changes", 3, 1)],
@@ -183,7 +185,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ende
 def test_a_planted_loss_fails_the_demo(planted: dict[str, Ended], fault: str, said: str) -> None:
     ended = planted[fault]
     *_, failed, receipts = ended.objects
-    assert (ended.code, failed["kind"], list(receipts)) == (1, "demo_failed", ["receipts", "days"])
+    assert (ended.code, failed["kind"], list(receipts)) == (1, "demo_failed", ["receipts", "days", "held"])
     assert said in failed["message"]
 
 

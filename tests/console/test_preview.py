@@ -167,6 +167,11 @@ def test_a_route_and_a_target_are_looked_at_alone(run: str, place: Emulated, cap
         "  1",
         "  2",
     ]
+    for named in (["--target", "numbers/copy"], ["--route", "numbers/copy"]):
+        assert main(["preview", run, *named]) == 0
+        assert capsys.readouterr().out.splitlines()[2].startswith("numbers/copy, file")
+    assert main(["preview", run, "--route", "failed", "--target", "numbers/copy"]) == 1
+    assert "there is no target 'numbers/copy': known are disk" in capsys.readouterr().err
     assert main(["preview", run, "--route", "failed"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == ["but nothing of it leads there: `runrelay explain` says why"]
 

@@ -112,10 +112,10 @@ def test_what_comes_as_expected_is_not_objected_to(tmp_path: Path, given: str, e
         ),
         (SHOP, "unmatched: true", ["unmatched: no route should take the run, and it goes to `products`"]),
         (SHOP, "route: products, held: false", [
-            "held: the run should not be held, and is: 1 items, at least 100 were expected"
+            "held: the run should not be held, and is: 1 item, at least 100 were expected"
         ]),
         (SHOP, "route: products, held: too dear", [
-            "held: the run should be held for 'too dear', and is held for: 1 items, at least 100 were expected"
+            "held: the run should be held for 'too dear', and is held for: 1 item, at least 100 were expected"
         ]),
         (SHOP, "route: products, filtered: 1", ["filtered: `read` should leave out 1 item, and leaves out 0"]),
         (SHOP, "route: products, sent: {partial: [{}]}", [

@@ -64,14 +64,14 @@ def objections(
 
 def _amount(expect: Expect, items: int, usual: Sequence[int]) -> Iterator[str]:
     if expect.min_items is not None and items < expect.min_items:
-        yield f"{items} items, at least {expect.min_items} were expected"
+        yield f"{_counted(items)}, at least {expect.min_items} were expected"
     if expect.max_items is not None and items > expect.max_items:
-        yield f"{items} items, at most {expect.max_items} were expected"
+        yield f"{_counted(items)}, at most {expect.max_items} were expected"
     if expect.drop_from_usual is not None and len(usual) >= FEWEST:
         middle = median(usual)
         if items < _share(1 - expect.drop_from_usual, middle):
             most = _percent(expect.drop_from_usual)
-            yield f"{items} items, {middle:.0f} are usual, and at most {most} fewer were expected"
+            yield f"{_counted(items)}, {middle:.0f} are usual, and at most {most} fewer were expected"
 
 
 def _share(share: float, of: float) -> float:
@@ -105,3 +105,7 @@ def _cost(expect: Expect, run: Run, items: int) -> Iterator[str]:
     per_1000 = cost * 1000 / max(items, 1)
     if expect.max_usd_per_1000 is not None and per_1000 > expect.max_usd_per_1000:
         yield f"1,000 items cost ${per_1000:.2f}, at most ${expect.max_usd_per_1000:.2f} were expected"
+
+
+def _counted(items: int) -> str:
+    return f"{items} item{'s' * (items != 1)}"

@@ -21,9 +21,9 @@ class Shaped(NamedTuple):
 
     Attributes:
         rejected: of a `strict` step, those whose types do not fit.
-        tally: what was counted: `seen` items, `kept` by every `where`, `clash` where types did not fit, `undecided` of them
-            by a `where` that is not `strict`, and for each
-            computed field `made:<name>` and `has:<name>`, the items in which it is not null.
+        tally: what was counted: `seen` items, `kept` by every `where`, `clash` where types did not fit, `undecided`
+            where that kept a `where` that is not `strict` from a word on an item, and for each computed field
+            `made:<name>` and `has:<name>`, the items in which it is not null.
     """
 
     batch: Batch

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from config.contracts.document import Document, Glimpse
 from config.contracts.sink import Rejected
 from workers.rows import STAMPS, TableTarget
 
+#: Of a document.
+MOST_LINES = 12
 #: What stands in a preview for the time of the delivery.
 NOW = "(now)"
 #: The column of the stamp that is another one in each row.
@@ -32,7 +35,9 @@ def document(glimpse: Glimpse) -> Iterator[str]:
     yield f"{glimpse.key} ({glimpse.content_type}{size})"
     if is_text(glimpse):
         whole = glimpse.size == len(glimpse.start)
-        yield from lines(glimpse.start if whole else glimpse.start.decode(errors="ignore").encode() + "…".encode())
+        text = glimpse.start if whole else glimpse.start.decode(errors="ignore").encode() + "…".encode()
+        for number, line in enumerate(islice(lines(text), MOST_LINES + 1)):
+            yield line if number < MOST_LINES else "…"
 
 
 def stamped(target: TableTarget, origin: Sequence[str]) -> Iterator[str]:

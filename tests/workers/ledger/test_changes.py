@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import re
+import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +20,7 @@ from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.sink import Batch
 from config.settings import Settings, load_settings
-from tests.workers.feeding import DEAD, DELIVERED, FINISHED, PARTIAL, Feed, items
+from tests.workers.feeding import DEAD, DELIVERED, FINISHED, PARTIAL, Feed, Platform, items
 from workers.ledger.changes import Changes
 from workers.ledger.ledger import LeaseLost
 from workers.ledger.letters import drop
@@ -296,12 +299,9 @@ async def test_what_is_in_doubt_is_told_by_whatever_word_is_wanted(feed: Made, c
 async def test_a_delivery_of_everything_ends_what_was_known_of_the_target(feed: Made) -> None:
     shop = feed()
     await shop.run(items(a=1))
-    comparing = shop.route
-    shop.route = replace(comparing, to=(replace(comparing.to[0], only=None),))
-    await shop.run(items(a=2, b=2))
+    assert (await shop.run_whole(items(a=2, b=2))).state is DELIVERED
     assert not await shop.redis.keys("rr:last:*")
-    shop.route = comparing
-    shop.heard()
+    shop.consumer.told.clear()
     await shop.run(items(a=1))
     assert shop.heard() == [("new", "a")]
 
@@ -312,12 +312,9 @@ async def test_what_comes_between_slices_ends_what_is_known_and_not_the_delivery
     one = await shop.plan(items(a=1, b=1, c=1, d=1))
     await shop.turn(one)
     await shop.turn(one)
-    comparing = shop.route
-    shop.route = replace(comparing, to=(replace(comparing.to[0], only=None),))
-    await shop.run(items(a=2))
+    assert (await shop.run_whole(items(a=2))).state is DELIVERED
     assert (await shop.through(one)).state is DELIVERED
-    shop.route = comparing
-    shop.heard()
+    shop.consumer.told.clear()
     await shop.run(items(a=1))
     assert shop.heard() == [("new", "a")]
     assert not await shop.redis.exists(shop.ledger.keys.next(one.id))
@@ -343,6 +340,31 @@ async def test_an_item_that_nobody_could_judge_is_not_taken_for_gone(feed: Made)
     )
     await shop.run(items(a=0, b=2))
     assert shop.heard() == [("removed", "a")]
+
+
+async def test_a_table_has_what_the_last_run_had_whatever_came_between(
+    feed: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = feed()
+    sink = re.sub("type: tests.*}}", f"type: sqlite, path: {tmp_path}/shop.db}}}}", shop.path.read_text())
+    shop.load(sink.replace("batch:", "table: items, mode: upsert, key: [id], batch:"))
+    shop.settings = shop.settings.model_copy(update={"slice_seconds": 0.0})
+
+    def has() -> list[tuple[str, int]]:
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as table:
+            return table.execute("SELECT id, price FROM items WHERE _change != 'removed' ORDER BY id").fetchall()
+
+    await shop.run(items(a=0, b=0, c=0, d=0))
+    newer = await shop.plan(items(a=2, b=2, d=2, e=2), finished=FINISHED + 3)
+    await shop.turn(newer)
+    assert has() == [("a", 2), ("b", 2), ("c", 0), ("d", 2)]
+    with monkeypatch.context() as gone:
+        gone.setattr(Platform, "page", AsyncMock(side_effect=Permanent(Reason.DATA_EXPIRED, "it is gone")))
+        assert (await shop.through(newer)).state is DEAD
+    assert (await shop.run(items(a=1, b=1, c=1, d=1), finished=FINISHED + 2)).state is DELIVERED
+    assert (await shop.retried(newer)).reason == "overtaken"
+    assert (await shop.replayed(newer)).state is DELIVERED
+    assert has() == [("a", 2), ("b", 2), ("d", 2), ("e", 2)]
 
 
 # turns
