@@ -28,8 +28,9 @@ Computed = Annotated[
 def _plain_name(name: str) -> str:
     """In a list of what stays, people write what they would compute from."""
     if name.startswith("item.") and len(name) > len("item."):
-        short = name.rpartition(".")[2]
-        raise ValueError(f"a list holds names: write `{name.removeprefix('item.')}`, or `{{{short}: {name}}}`")
+        inner, short = name.removeprefix("item."), name.rpartition(".")[2]
+        plain = f"`{short}`, or " if inner == short else ""
+        raise ValueError(f"a list holds names: write {plain}`{{{short}: {name}}}`")
     return name
 
 

@@ -10,6 +10,9 @@ TO = "    to: [{sink: rows}]\n"
 ROUTE = "routes:\n  - name: all\n"
 TABLES = "  db: {type: sqlite, path: x.db}\n\n" + ROUTE
 
+FIELDS = " · Example: `fields: {url: item.url, price: item.price | number}`"
+WHERE = " · Example: `where: item.price and item.currency in ['EUR', 'USD']`"
+
 MISTAKES = {
     "no key": (
         ROUTE + "    to: [{sink: rows, only: {change: new}}]\n",
@@ -83,6 +86,18 @@ MISTAKES = {
     "a field that is to be filled and not made": (
         ROUTE + "    read: {fields: {url: item.url}}\n    expect: {filled: {uri: 100%}}\n" + TO,
         ["10:28: routes[0].expect.filled.uri: `fields` leaves no `uri`, which is to be filled: add it there"],
+    ),
+    "a path in a list of names": (
+        ROUTE + "    read: {fields: [url, item.price]}\n" + TO,
+        ["9:26: routes[0].read.fields[1]: a list holds names: write `price`, or `{price: item.price}`" + FIELDS],
+    ),
+    "a path into an object in a list of names": (
+        ROUTE + "    read: {fields: [item.seller.name]}\n" + TO,
+        ["9:21: routes[0].read.fields[0]: a list holds names: write `{name: item.seller.name}`" + FIELDS],
+    ),
+    "text without quotes": (
+        ROUTE + "    read: {where: 'item.currency in [EUR, USD]'}\n" + TO,
+        ["9:19: routes[0].read.where: unknown name `EUR`: did you mean `'EUR'`? Text stands in quotes" + WHERE],
     ),
     "no room": (
         ROUTE + "    to: [{sink: rows, only: {key: id, max_keys: 0}}]\n",

@@ -88,6 +88,7 @@ class Changes:
         self._nothing = Meta(msgspec.json.encode(only.key).decode(), delivery.sink)
         self._before = self._meta = self._nothing
         self._last, self._next = Known(), Known()
+        self._again = delivery.generation > 0
 
     @property
     def tells_of_gone(self) -> bool:
@@ -132,7 +133,7 @@ class Changes:
 
         def look() -> Compared:
             self._last.buckets, self._next.buckets = _unpack(texts)
-            return compare(batch, items, self._last, self._next, self._only.change)
+            return compare(batch, items, self._last, self._next, self._only.change, again=self._again)
 
         return await asyncio.to_thread(look)
 

@@ -192,13 +192,19 @@ class Known:
         self.buckets[bucket_of(key)][key[2:]] = entry
 
 
-def compare(batch: Batch, items: Iterable[Keyed], last: Known, done: Known, wanted: Sequence[Change]) -> Compared:
+def compare(
+    batch: Batch, items: Iterable[Keyed], last: Known, done: Known, wanted: Sequence[Change], *, again: bool = False
+) -> Compared:
     """last: what the target had before this delivery. done: what this delivery has sent. Of several items with one key
-    the first counts."""
+    the first counts.
+
+    again: a replay sends all that the run has: what the target was told of it may have been taken back.
+    """
     lines, rows = list[bytes](), list[int]()
     notes, doubts, seen = dict[int, Note](), dict[bytes, Entry](), set[bytes]()
     for one in items:
-        had, has = last.get(one.key), done.get(one.key)
+        known, has = last.get(one.key), done.get(one.key)
+        had = _doubted(known) if again and known else known
         if one.key in seen or (has is not None and has.value not in IN_DOUBT):
             continue
         seen.add(one.key)
@@ -210,10 +216,14 @@ def compare(batch: Batch, items: Iterable[Keyed], last: Known, done: Known, want
             continue
         lines.append(_told(one, change))
         rows.append(one.row)
-        if had is None or had.value != doubt.value:
+        if known is None or known.value != doubt.value:
             doubts[one.key] = doubt._replace(row=NOWHERE)
     sent = replace(batch, lines=b"".join(lines), count=len(rows), kept=tuple(rows))
     return Compared(sent, notes, doubts)
+
+
+def _doubted(one: Entry) -> Entry:
+    return one if one.value in IN_DOUBT else one._replace(value=KNOWN_IN_DOUBT)
 
 
 def _change(had: Entry | None, value: bytes, wanted: Sequence[Change], *, fresh: bool) -> Change | None:

@@ -367,6 +367,19 @@ async def test_a_table_has_what_the_last_run_had_whatever_came_between(
     assert has() == [("a", 2), ("b", 2), ("d", 2), ("e", 2)]
 
 
+async def test_a_replay_into_a_log_of_changes_takes_nothing_away_that_it_does_not_bring(
+    feed: Made, tmp_path: Path
+) -> None:
+    shop = feed()
+    sink = re.sub("type: tests.*}}", f"type: sqlite, path: {tmp_path}/shop.db}}}}", shop.path.read_text())
+    shop.load(sink.replace("batch:", "table: items, mode: append, batch:"))
+    only = await shop.plan(items(a=1, b=1))
+    await shop.through(only)
+    assert (await shop.replayed(only)).state is DELIVERED
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as table:
+        assert table.execute("SELECT id, price FROM items ORDER BY id").fetchall() == [("a", 1), ("b", 1)]
+
+
 # turns
 
 
@@ -431,14 +444,16 @@ async def test_an_older_run_does_not_come_between_the_slices_of_a_newer_one(feed
     assert {item["price"] for item in shop.consumer.has.values()} == {2}
 
 
-async def test_a_replay_tells_what_has_changed_since(feed: Made) -> None:
+async def test_a_replay_sends_all_that_the_run_has_and_still_tells_what_is_gone(feed: Made) -> None:
     shop = feed()
+    await shop.run(items(a=1, gone=1))
     shop.consumer.refused = {"b"}
-    one = await shop.plan(items(a=1, b=1))
+    one = await shop.plan(items(a=1, b=1), finished=FINISHED + 1)
     await shop.through(one)
     shop.consumer.refused = set()
+    del shop.consumer.told[:]
     assert (await shop.replayed(one)).state is DELIVERED
-    assert shop.heard() == [("new", "a"), ("new", "b")]
+    assert shop.heard() == [("changed", "a"), ("new", "b")]
 
 
 async def test_a_second_finish_of_a_run_tells_what_was_added(feed: Made) -> None:
