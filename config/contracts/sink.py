@@ -10,8 +10,8 @@ A sink is one module: `workers/sinks/<type>.py`, or any importable module named 
 - `ALERTS`, only if it can carry alerts: True. It then gets each as one document, `application/json`, of the stream
   `alert`, with the options of `Target` and a run without content (see `config.contracts.alert`);
 - `NAMES`, only if it uses names of a run without being told to by an option: which, out of `actor task schedule build`;
-- `Config.SHARED`, only if it has options of `Target`, too, for all targets of a sink: their names. None says nothing, and
-  what a target says itself counts;
+- `Config.SHARED`, only if it has options of `Target`, too, for all targets of a sink: their names. None says nothing,
+  and what a target says itself counts;
 - `ABOUT`, for those of ours: what the reference says besides the options (see `About`);
 - `preview(config, shipment, what)`, optional: what would be sent, as text, and nothing is (see `Previewed`);
 - `connect(config, around)`: an async context manager that yields the sink.
