@@ -141,7 +141,7 @@ class _Demo:
         lying = {name: {"count": one.count, "where": one.where} for name, one in self.found.items()}
         days = {day.name: [row_of(row) for row in day.fate.receipts] for day in self.scene.days} if self.scene else {}
         held = {day.name: day.held for day in self.scene.days if day.held} if self.scene else {}
-        more = {**({"held": held} if held else {}), **({"found": lying} if lying else {})}
+        more = {"held": held, **({"found": lying} if lying else {})}
         self.out.fact(receipts=[row_of(row) for row in receipts], days=days, **more)
 
     def _what_now(self, on: Stage) -> None:

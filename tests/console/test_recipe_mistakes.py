@@ -261,7 +261,7 @@ GOLDEN: dict[str, list[tuple[str, str, str]]] = {
         (
             "after: {delete:",
             "afterwards: {delete:",
-            "66:5: routes[0].afterwards: there is no key `afterwards` here: did you mean `after`? known are after, "
+            "65:5: routes[0].afterwards: there is no key `afterwards` here: did you mean `after`? known are after, "
             "bad_items, batch, expect, final, freshness, name, read, retry, to, when, where",
         ),
         (

@@ -101,8 +101,9 @@ routes:
     async with installation(settings, tmp_path, routes, actors) as place:
         run = await place.start("local~pusher", {"rows": ITEMS})
         _, deliveries = await place.finished(run["id"])
+        told = {one.delivery.target: one for one in deliveries}
+        kept = await rejects(place, told["strict"].delivery.id)
 
-    told = {one.delivery.target: one for one in deliveries}
     rows = {name: one.checkpoint.receipts[0] for name, one in told.items()}
     counts = {name: (row.read, row.filtered, row.rejected, row.delivered, row.status) for name, row in rows.items()}
     assert counts == {
@@ -126,7 +127,6 @@ routes:
         ),
     }
     assert told["strict"].state is DeliveryState.PARTIAL
-    kept = await rejects(place, told["strict"].delivery.id)
     assert [(one["row"], one["why"]) for one in kept] == [(row, kept[0]["why"]) for row in range(5)]
 
 
