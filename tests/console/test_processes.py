@@ -77,10 +77,14 @@ async def test_a_child_that_cannot_start_is_told_with_its_reason(crew: Crew, tmp
 
 async def test_a_child_that_dies_ends_the_work_and_is_told_with_its_last_lines(crew: Crew, tmp_path: Path) -> None:
     env = environment(tmp_path / "home", plant(tmp_path / "plant", DYING))
+
+    async def live() -> None:
+        await crew.start("platform", _emulator(tmp_path), env=env, cwd=tmp_path)
+        await crew.together(asyncio.sleep(60))
+
     async with crew:
         with pytest.raises(CommandFailed, match=r"platform ended with 7:(\n.*)*\nlast words"):
-            await crew.start("platform", _emulator(tmp_path), env=env, cwd=tmp_path)
-            await crew.together(asyncio.sleep(60))
+            await live()
 
 
 async def test_a_child_that_will_not_stop_is_killed(crew: Crew, tmp_path: Path) -> None:
