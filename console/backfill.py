@@ -184,8 +184,8 @@ class Backfill:
         """An alias that the list does not tell is taken to be there; so are the log and the run itself."""
         kind, _, alias = stream.partition(":")
         asks: dict[str, tuple[dict[str, str], Callable[[str], Awaitable[Any]]]] = {
-            "items": (run.datasets, lambda ident: self.source.count(self._api, ident)),
-            "records": (run.stores, lambda ident: self.source.keys(self._api, ident, after=None)),
+            "items": (run.datasets, lambda ident: self.source.count(self._api, run, ident)),
+            "records": (run.stores, lambda ident: self.source.keys(self._api, run, ident, after=None)),
             "requests": (run.queues, lambda ident: self.source.request_count(self._api, ident)),
         }
         storages, ask = asks.get(kind, ({}, None))

@@ -17,8 +17,9 @@ from config.durability import findings
 from config.freshness import Freshness
 from config.settings import Settings
 from config.sources.apify import ApifySource, lasting
-from config.sources.apify.answers import SMALL, data
+from config.sources.apify.answers import data
 from config.sources.apify.webhooks import AdHocWebhook
+from config.wire.answers import SMALL
 from console.failures import CommandFailed
 from console.holds import cure, hold_words
 from console.opening import open_ledger

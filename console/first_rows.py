@@ -13,7 +13,7 @@ from config.contracts.run import Run
 from config.contracts.sink import Batch, Rejected
 from config.contracts.source import Api, Key, Source, TooLarge
 from config.route import Route, Target
-from workers.fetch.documents import log_document, record_of, run_document, wanted
+from workers.fetch.documents import listed_of, log_document, record_of, run_document, wanted
 from workers.fetch.reader import PAGE_BYTES
 from workers.refining import Refining, warnings_of
 from workers.routing.shaping import Shaper, chosen
@@ -82,7 +82,7 @@ class FirstRows:
         limit = self.most
         while True:
             try:
-                page = await self.source.page(self.api, dataset, offset=0, limit=limit, most=PAGE_BYTES)
+                page = await self.source.page(self.api, self.run, dataset, offset=0, limit=limit, most=PAGE_BYTES)
                 return page.lines.split(b"\n")[:-1]
             except TooLarge:
                 if limit == 1:
@@ -109,25 +109,25 @@ class FirstRows:
         found = []
         async for key in self._keys(route):
             if refining.shaper.mentions("contentType"):
-                async with self.source.record(self.api, key) as document:
-                    found.append(msgspec.json.encode(record_of(document)))
+                async with self.source.record(self.api, self.run, key) as document:
+                    found.append(msgspec.json.encode(record_of(key, document)))
             else:
-                found.append(msgspec.json.encode({"key": key.key, "size": key.size}))
+                found.append(msgspec.json.encode(listed_of(key)))
         return found
 
     async def _records(self, route: Route, target: Target, scope: Mapping[str, Any]) -> First:
         parts, read = list[Glimpse](), 0
         async for key in self._keys(route):
             read += 1
-            async with self.source.record(self.api, key) as document:
-                if chosen(target.transform, record_of(document), scope):
+            async with self.source.record(self.api, self.run, key) as document:
+                if chosen(target.transform, record_of(key, document), scope):
                     parts.append(await _glimpse(document, RECORD))
         return First(parts, read, len(parts))
 
     async def _keys(self, route: Route) -> AsyncIterator[Key]:
         """The first records that the route reads, of the first page of the list."""
         store = self.run.stores.get("default")
-        page = await self.source.keys(self.api, store, after=None) if store else None
+        page = await self.source.keys(self.api, self.run, store, after=None) if store else None
         meant = [key for key in page.keys if wanted(self.source, route.read.records or ("*",), key)] if page else []
         for key in meant[: self.most]:
             yield key

@@ -37,10 +37,10 @@ async def left_behind(source: ApifySource, api: Api, run: dict[str, Any]) -> lis
     told = source.told(run)
 
     async def dataset(alias: str, ident: str) -> Left:
-        return Left("dataset", alias, ident, (await source.count(api, ident)).rows)
+        return Left("dataset", alias, ident, (await source.count(api, told, ident)).rows)
 
     async def store(alias: str, ident: str) -> Left:
-        page = await source.keys(api, ident, after=None)
+        page = await source.keys(api, told, ident, after=None)
         return Left("store", alias, ident, page.count, more=page.after is not None)
 
     async def queue(alias: str, ident: str) -> Left:

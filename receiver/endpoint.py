@@ -60,10 +60,12 @@ class Door:
         entry.source = source.name
         headers = by_name(scope["headers"])
         source.admit(scope["client"][0] if scope["client"] else None)
-        source.authenticate(secret or secret_in(headers))
+        source.authenticate(secret or secret_in(headers), headers)
 
         require_json(headers, scope["headers"])
-        event = source.parse(headers, await whole_body(receive))
+        body = await whole_body(receive)
+        source.verify(headers, body)
+        event = source.parse(headers, body)
         entry.describes(event)
 
         entry.answer = await self.word_for(event)

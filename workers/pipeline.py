@@ -19,7 +19,7 @@ from config.contracts.sink import Batch, Shipment, Sink, Taken, Writer
 from config.contracts.source import Api, Key, Source
 from config.route import Expect, Route, Target
 from workers.fetch.budget import Budget
-from workers.fetch.documents import capped, counted_keys, keys, log_document, record_of, run_document, wanted
+from workers.fetch.documents import capped, counted_keys, keys, listed_of, log_document, record_of, run_document, wanted
 from workers.fetch.reader import DatasetReader
 from workers.fetch.requests import RequestReader
 from workers.ledger.changes import Changes
@@ -152,7 +152,7 @@ async def _write_items(work: Work, alias: str, refining: Refining, writer: Write
 
 async def _count(work: Work, dataset: str, refining: Refining) -> None:
     """Rows that need not be read. Whether more were added meanwhile, the reader behind them finds out."""
-    rows = (await work.source.count(work.api, dataset)).rows
+    rows = (await work.source.count(work.api, work.run, dataset)).rows
     taken = Taken(rows=rows, out=0, bytes=0)
     await work.progress.advance(taken, read=rows, tally=refining.counted(rows))
 
@@ -294,9 +294,9 @@ async def _write_keys(work: Work, found: Sequence[Key], refining: Refining, writ
 async def _described(work: Work, key: Key, refining: Refining) -> dict[str, Any]:
     """What a row can be made of. The list does not tell the content type: it is asked for if somebody wants it."""
     if not refining.shaper.mentions("contentType"):
-        return {"key": key.key, "size": key.size}
-    async with work.source.record(work.api, key) as document:
-        return record_of(document)
+        return listed_of(key)
+    async with work.source.record(work.api, work.run, key) as document:
+        return record_of(key, document)
 
 
 async def _write_row(work: Work, refining: Refining, writer: Writer) -> int:
@@ -340,8 +340,8 @@ def _wants(work: Work, key: Key) -> bool:
 async def _copy_record(work: Work, key: Key, scope: Mapping[str, Any], writer: Writer) -> Taken | None:
     """None if the target does not want it."""
     try:
-        async with work.source.record(work.api, key) as document:
-            if not chosen(work.target.transform, record_of(document), scope):
+        async with work.source.record(work.api, work.run, key) as document:
+            if not chosen(work.target.transform, record_of(key, document), scope):
                 return None
             return await writer.document(capped(document))
     except NotFound as exc:

@@ -78,7 +78,7 @@ async def make_plan(
 
 async def _fetch(event: EventRecord, source: Source, api: Api, ledger: Ledger) -> Run:
     try:
-        return await source.run(api, event.run_id)
+        return await source.run(api, event.run_id, event.body)
     except Forbidden as exc:
         raise Transient(Reason.RUN_FOREIGN, f"our token may not see the run ({exc.detail})") from exc
     except NotFound as exc:

@@ -7,7 +7,7 @@ import msgspec
 
 from config.contracts.delivery import Checkpoint
 from config.contracts.errors import Forbidden, NotYet, Permanent, Transient, Unauthorized, WorkError
-from config.contracts.reasons import Reason
+from config.contracts.reasons import PAUSES_SOURCE, Reason
 from config.contracts.source import Settle
 from config.route import Retry
 from workers.ledger.records import Signal
@@ -61,7 +61,7 @@ def signal_of(error: WorkError) -> Signal:
     if isinstance(error, Forbidden):
         return Signal.NOTHING  # others may be allowed
     if isinstance(error, Unauthorized):
-        return Signal.SOURCE_REFUSED if error.reason is Reason.SOURCE_TOKEN_REFUSED else Signal.REFUSED
+        return Signal.SOURCE_REFUSED if error.reason in PAUSES_SOURCE else Signal.REFUSED
     if isinstance(error, Transient) and error.reason in _TROUBLED:
         return Signal.FAULT
     if error.reason is Reason.NOT_TERMINAL:

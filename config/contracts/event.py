@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: sha256 hex of the source and the platform's dispatch id, or of the source and the body.
         source: name under `sources:` in runrelay.yaml.
-        run_id: the platform's id of the run, 1-64 letters and digits.
+        run_id: the platform's id of the run, 1-128 printable ASCII characters.
         kind: the platform's word for what happened, as received; empty if it did not say.
         body: the webhook's body as received, at most 1 MiB; of a backfill, where it leads.
         via: how it came: `webhook`, `call`, `reconcile`, or as `config.contracts.old_runs` says.

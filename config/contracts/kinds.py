@@ -17,6 +17,8 @@ class Kind(StrEnum):
     REQUEST_INVALID = "request_invalid", 400
     TOKEN_MISSING = "token_missing", 401
     TOKEN_INVALID = "token_invalid", 401
+    SIGNATURE_MISSING = "signature_missing", 401
+    SIGNATURE_INVALID = "signature_invalid", 401
     ADDRESS_FORBIDDEN = "address_forbidden", 403
     SOURCE_NOT_FOUND = "source_not_found", 404
     RUN_NOT_FOUND = "run_not_found", 404

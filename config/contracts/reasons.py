@@ -32,6 +32,8 @@ class Reason(StrEnum):
     SOURCE_UNAVAILABLE = "source_unavailable"
     #: the platform refused our token
     SOURCE_TOKEN_REFUSED = "source_token_refused"
+    #: the platform wants to be paid before it says more
+    SOURCE_UNPAID = "source_unpaid"
     #: the platform said no, finally
     SOURCE_REFUSED = "source_refused"
     #: the run is known but its data is gone (retention, or deleted by hand)
@@ -76,3 +78,7 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"
     #: a bug of ours
     INTERNAL_ERROR = "internal_error"
+
+
+#: What keeps a whole source from being asked, until a person has seen to it.
+PAUSES_SOURCE = frozenset({Reason.SOURCE_TOKEN_REFUSED, Reason.SOURCE_UNPAID})

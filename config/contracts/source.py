@@ -6,7 +6,7 @@ A source is one module or package, `config/sources/<type>`, with `Config` (a pyd
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from config.contracts.document import Document
@@ -54,9 +54,13 @@ class Manners:
 
     Attributes:
         base_url: scheme, host and version prefix, e.g. `https://api.example.com/v2`; no trailing slash.
-        token: sent as a bearer token, to the host of `base_url` only. Empty: none is sent.
+        token: sent to the host of `base_url` only. Empty: none is sent.
+        token_header, token_prefix: how it is sent.
+        headers: sent with every request to that host; no secrets.
         verdict: turns a refused answer (status, headers, at most 64 KiB of body) into what happens next.
         redirect_hosts: host suffixes a redirect may lead to, https only and without the token.
+        file_origins: `scheme://host:port` of places within our own network that `Api.download` may ask, without the
+            token; all other places must be public ones.
         rate: which limit a request (method, path below `base_url`) counts towards.
         in_all: requests a second for everything together.
         limit_header: answer header in which the platform names the limit of `rate` it just applied, in requests a
@@ -67,7 +71,11 @@ class Manners:
     base_url: str
     token: str
     verdict: Callable[[int, Mapping[str, str], bytes], WorkError]
+    token_header: str = "Authorization"
+    token_prefix: str = "Bearer "
+    headers: Mapping[str, str] = field(default_factory=dict)
     redirect_hosts: tuple[str, ...] = ()
+    file_origins: tuple[str, ...] = ()
     rate: Callable[[str, str], Rate] = _unlimited
     in_all: float = float("inf")
     limit_header: str = ""
@@ -123,6 +131,19 @@ class Api(Protocol):
         """Tried again like `get`, but only until the body begins."""
         ...
 
+    def download(
+        self, url: str, verdict: Callable[[int, Mapping[str, str], bytes], WorkError]
+    ) -> AbstractAsyncContextManager[StreamedAnswer]:
+        """A file at an address that the platform gave, wherever that is: https at a public host, one of `file_origins`,
+        or the API's own origin, which alone sees the token. Redirects are followed to such places. Tried again like
+        `stream`.
+
+        verdict: of a refused answer. A storage host that says no says nothing about the API's token.
+
+        Raises Permanent (source_refused) if the address leads anywhere else.
+        """
+        ...
+
 
 class TooLarge(Exception):
     """The body is larger than the caller is ready to hold. Ask for less at a time."""
@@ -157,11 +178,21 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key-value record as listed. `store` is the id of its store."""
+    """One key-value record, or one file, as listed.
+
+    Attributes:
+        store: the id of its store.
+        key: unique within it.
+        size: bytes, if the platform says so.
+        url: where the platform says it lies; empty if it has no address of its own. It may soon be worth nothing.
+        about: what else the platform says of it.
+    """
 
     store: str
     key: str
     size: int | None
+    url: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +234,9 @@ Leftover = Literal["dataset", "store", "run"]
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A read ends only once the platform's counts have settled: not before `quiet` seconds after the finish, and
-    given up after `timeout` seconds of waiting."""
+    """A read ends only once the platform's counts have settled: not before `quiet` seconds after the finish by the
+    platform's own clock, and given up after `timeout` seconds of waiting. Without `quiet` its counts are believed at
+    once, whatever its clock says."""
 
     quiet: float = 10.0
     timeout: float = 90.0
@@ -225,12 +257,29 @@ class Reconcile:
     announced: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """How much is kept of webhooks that could not be verified, for a person to look at.
+
+    Attributes:
+        keep: of them, the newest.
+        seconds: for how long.
+    """
+
+    keep: int = 10
+    seconds: float = 86400.0
+
+
 class Source(Protocol):
     """One account of one platform."""
 
     name: str
     manners: Manners
     settle: Settle
+    #: the platform's word for a run that came to its own end
+    success: str
+    #: None: nothing is kept of webhooks that could not be verified
+    capture: Capture | None
     #: the accounts whose runs are ours; empty: only the token's own
     accounts: tuple[str, ...]
 
@@ -239,12 +288,21 @@ class Source(Protocol):
         """Raises Refused (address_forbidden) if webhooks may not come from this address."""
         ...
 
-    def authenticate(self, presented: str | None, /) -> None:
-        """Raises Refused (token_missing, token_invalid) unless `presented` is one of the active secrets."""
+    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
+        """Whatever the head alone can prove, so that a stranger's body is not even read.
+
+        presented: a secret in the path or in `Authorization`. headers: names lower case.
+
+        Raises Refused: token_missing or token_invalid, signature_missing or signature_invalid.
+        """
+        ...
+
+    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
+        """Whatever only the body, as it came, can prove. Raises Refused (signature_missing, signature_invalid)."""
         ...
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
-        """Read an authenticated webhook (header names lower case).
+        """Read a verified webhook (header names lower case).
 
         Raises Refused: request_invalid if it is not JSON, event_invalid if no run id can be found in it.
         """
@@ -252,11 +310,17 @@ class Source(Protocol):
 
     # the API
     async def account(self, api: Api, /) -> str:
-        """The id of the token's own account."""
+        """The id of the token's own account; empty if the platform does not tell. Raises Unauthorized if the token is
+        none."""
         ...
 
-    async def run(self, api: Api, run_id: str, /) -> Run:
-        """Raises NotFound if the platform does not know the run."""
+    async def run(self, api: Api, run_id: str, /, said: bytes = b"") -> Run:
+        """The run as the platform tells it now.
+
+        said: what the verified webhook said. It is believed only of a platform that cannot be asked.
+
+        Raises NotFound if the platform does not know the run.
+        """
         ...
 
     async def actor_name(self, api: Api, actor_id: str, /) -> str:
@@ -275,15 +339,19 @@ class Source(Protocol):
         """The tags that lead to the run's build today; () if nobody can tell."""
         ...
 
-    async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
-        """Raises TooLarge if the rows are more than `most` bytes: ask for fewer."""
+    async def page(self, api: Api, run: Run, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
+        """Rows of one of the run's datasets. Raises TooLarge if the rows are more than `most` bytes: ask for fewer."""
         ...
 
-    async def count(self, api: Api, dataset: str, /) -> Count: ...
+    async def count(self, api: Api, run: Run, dataset: str, /) -> Count: ...
 
-    async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys: ...
+    async def keys(self, api: Api, run: Run, store: str, /, *, after: str | None) -> Keys:
+        """`after`: the last key of the page before."""
+        ...
 
-    def record(self, api: Api, key: Key, /) -> AbstractAsyncContextManager[Document]: ...
+    def record(self, api: Api, run: Run, key: Key, /) -> AbstractAsyncContextManager[Document]:
+        """Raises NotFound if it is gone, Permanent (data_expired) if its address is worth nothing any more."""
+        ...
 
     async def requests(self, api: Api, queue: str, /, *, after: str | None) -> Requests: ...
 

@@ -88,7 +88,7 @@ async def _next(stage: Stage, scene: Scene) -> Scene:
 
 
 async def _count(stage: Stage, run: Run) -> int:
-    return (await stage.source.count(stage.api, run.datasets["default"])).rows
+    return (await stage.source.count(stage.api, run, run.datasets["default"])).rows
 
 
 def _message(run: Run) -> str:

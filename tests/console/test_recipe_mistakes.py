@@ -152,7 +152,7 @@ GOLDEN: dict[str, list[tuple[str, str, str]]] = {
             "secrets: [",
             "secret: [",
             "12:7: sources.apify.webhook.secret: there is no key `secret` here: did you mean `secrets`? known are "
-            "allow_ips, run_id, secrets",
+            "allow_ips, capture, run_id, secrets, verify",
         ),
         (
             "batch: {items: 500}",

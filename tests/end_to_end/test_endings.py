@@ -74,8 +74,8 @@ async def test_counts_that_never_settle_end_in_a_dead_letter(
 ) -> None:
     honest = ApifySource.count
 
-    async def one_more(self: ApifySource, api: Api, dataset: str, /) -> Count:
-        count = await honest(self, api, dataset)
+    async def one_more(self: ApifySource, api: Api, run: Run, dataset: str, /) -> Count:
+        count = await honest(self, api, run, dataset)
         return Count(rows=count.rows + 1, at=count.at)
 
     monkeypatch.setattr(ApifySource, "count", one_more)

@@ -11,7 +11,7 @@ from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
 from config.contracts.source import Source
 from config.queue import Accepted, Duplicate
-from config.sources.verify import Addresses, StaticSecrets
+from config.webhooks.verify import Addresses, StaticSecrets
 
 
 class PlainSource:
@@ -25,8 +25,11 @@ class PlainSource:
     def admit(self, address: str | None, /) -> None:
         self._addresses.check(address)
 
-    def authenticate(self, presented: str | None, /) -> None:
+    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
         self._secrets.check(presented)
+
+    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
+        """The secret said it all."""
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
         try:

@@ -81,22 +81,22 @@ class Platform:
     def describe(self, run: Run) -> dict[str, Any]:
         return {"run": {"id": run.id}}
 
-    async def page(self, api: Api, dataset: str, offset: int, limit: int, *, most: int) -> Page:
+    async def page(self, api: Api, run: Run | None, dataset: str, offset: int, limit: int, *, most: int) -> Page:
         rows = self.rows[dataset][offset : offset + limit]
         lines = b"".join(row if isinstance(row, bytes) else msgspec.json.encode(row) + b"\n" for row in rows)
         return Page(lines, len(rows), len(rows), len(self.rows[dataset]), FINISHED * 2)
 
-    async def count(self, api: Api, dataset: str) -> Count:
+    async def count(self, api: Api, run: Run | None, dataset: str) -> Count:
         return Count(len(self.rows[dataset]), FINISHED * 2)
 
     async def requests(self, api: Api, queue: str, *, after: str | None) -> Requests:
         """Pages of two."""
         begin = int(after or 0)
-        page = await self.page(api, queue, begin, 2, most=0)
+        page = await self.page(api, None, queue, begin, 2, most=0)
         return Requests(page.lines, page.count, str(begin + 2) if begin + 2 < page.total else None, page.at)
 
     async def request_count(self, api: Api, queue: str) -> Count:
-        return await self.count(api, queue)
+        return await self.count(api, None, queue)
 
 
 class Feed:

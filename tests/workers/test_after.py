@@ -52,7 +52,7 @@ class Platform:
         self.deleted: list[str] = []
         self.looks = 0
 
-    async def run(self, api: Api, run_id: str) -> Run:
+    async def run(self, api: Api, run_id: str, said: bytes = b"") -> Run:
         self.looks += 1
         if isinstance(self.shown, Exception):
             raise self.shown

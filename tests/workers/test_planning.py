@@ -73,7 +73,7 @@ class Platform:
     async def account(self, api: Api) -> str:
         return "me"
 
-    async def run(self, api: Api, run_id: str) -> Run:
+    async def run(self, api: Api, run_id: str, said: bytes = b"") -> Run:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

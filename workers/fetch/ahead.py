@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from config.contracts.errors import WorkError
+from config.contracts.run import Run
 from config.contracts.source import Api, Page, Source, TooLarge
 from workers.fetch.budget import Budget
 
-#: How many pages are asked for beyond the one that is wanted. Platforms count requests (Apify: 60 a second for each
-#: dataset), so that few large ones get further than many small ones.
+#: How many pages are asked for beyond the one that is wanted. Platforms count requests, so that few large ones get
+#: further than many small ones.
 PAGES = 3
 #: What each reader may hold beside the shared budget: most pages are smaller.
 OWN_BYTES = 2 * 1024 * 1024
@@ -39,8 +40,10 @@ class Ahead:
         pages: how many are asked for ahead; 0: none.
     """
 
-    def __init__(self, source: Source, api: Api, dataset: str, budget: Budget, *, most: int, pages: int) -> None:
-        self.source, self.api, self.dataset, self.budget = source, api, dataset, budget
+    def __init__(
+        self, source: Source, api: Api, run: Run, dataset: str, budget: Budget, *, most: int, pages: int
+    ) -> None:
+        self.source, self.api, self.run, self.dataset, self.budget = source, api, run, dataset, budget
         self.most, self.pages = most, pages
         self._early: deque[_Early] = deque()
         self._held = 0
@@ -89,7 +92,7 @@ class Ahead:
         return early
 
     async def _fetch(self, offset: int, limit: int, room: int) -> Page:
-        return await self.source.page(self.api, self.dataset, offset=offset, limit=limit, most=room)
+        return await self.source.page(self.api, self.run, self.dataset, offset=offset, limit=limit, most=room)
 
     def _came(self, early: _Early, task: asyncio.Task[Page]) -> None:
         """Only what the page really has stays reserved."""

@@ -10,10 +10,10 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, T
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from config.contracts.errors import Permanent, Transient
+from config.contracts.errors import Permanent, Transient, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.source import Answer, Manners, Rate, StreamedAnswer, TooLarge
-from workers.fence import Fenced, TrustedNames, fenced_session
+from workers.fence import Fenced, TrustedNames, fenced_session, public
 from workers.fetch.rates import Rates, Sleep
 from workers.fetch.retrying import Refused, Tries
 from workers.fetch.unpacking import ENCODINGS, unpacked
@@ -37,6 +37,7 @@ _SEE_OTHER = 303
 _NO_CONTENT = 204
 
 Params = Mapping[str, str | int]
+Verdict = Callable[[int, Mapping[str, str], bytes], WorkError]
 T = TypeVar("T")
 
 
@@ -140,6 +141,12 @@ class HttpApi:
             response = await self._tried("GET", lambda: stack.enter_async_context(self._request("GET", path, params)))
             yield StreamedAnswer(response.status, _lower(response.headers), self._chunks(response))
 
+    @asynccontextmanager
+    async def download(self, url: str, verdict: Verdict) -> AsyncIterator[StreamedAnswer]:
+        async with AsyncExitStack() as stack:
+            response = await self._tried("GET", lambda: stack.enter_async_context(self._file(url, verdict)))
+            yield StreamedAnswer(response.status, _lower(response.headers), self._chunks(response))
+
     async def _tried(self, method: str, once: Callable[[], Awaitable[T]]) -> T:
         tries = Tries(method, self.manners.patience)
         while True:
@@ -169,13 +176,9 @@ class HttpApi:
         rate = self.manners.rate(method, path)
         await self._rates.turn(rate)
         # Paths come quoted; unquoting them again would turn a record called `..` into a step up.
-        url, token = URL(f"{self.manners.base_url}{path}", encoded=True), self.manners.token
+        url, ours = URL(f"{self.manners.base_url}{path}", encoded=True), self._of_ours()
         for _ in range(MAX_REDIRECTS + 1):
-            sent = {
-                **(headers or {}),
-                "Accept-Encoding": ENCODINGS,
-                **({"Authorization": f"Bearer {token}"} if token else {}),
-            }
+            sent = {**(headers or {}), "Accept-Encoding": ENCODINGS, **ours}
             async with AsyncExitStack() as stack:
                 with _trouble():
                     response = await stack.enter_async_context(
@@ -191,14 +194,55 @@ class HttpApi:
                     )
                 if response.status not in _REDIRECTS:
                     self._learn(rate, response)
-                    await self._judge(response)
+                    await self._judge(response, self.manners.verdict)
                     yield response
                     return
                 if response.status == _SEE_OTHER:  # done; there it says how it went (RFC 9110, 15.4.4)
                     method, body, headers = "GET", None, None
                 url, params = self._redirect(url, response), None
-                token = token if self._is_own(url) else ""
-        raise Permanent(Reason.SOURCE_REFUSED, f"more than {MAX_REDIRECTS} redirects")
+                ours = ours if self._is_own(url) else {}
+        raise _too_many_redirects()
+
+    @asynccontextmanager
+    async def _file(self, address: str, verdict: Verdict) -> AsyncIterator[ClientResponse]:
+        """The same of a file, wherever it lies."""
+        url = self._reachable(address)
+        for _ in range(MAX_REDIRECTS + 1):
+            own = self._is_own(url)
+            if own:
+                await self._rates.turn(self.manners.rate("GET", url.raw_path))
+            sent = {"Accept-Encoding": ENCODINGS, **(self._of_ours() if own else {})}
+            async with AsyncExitStack() as stack:
+                with _trouble():
+                    response = await stack.enter_async_context(
+                        self._way(url).get(url, headers=sent, allow_redirects=False, auto_decompress=False)
+                    )
+                if response.status not in _REDIRECTS:
+                    await self._judge(response, self.manners.verdict if own else verdict)
+                    yield response
+                    return
+                url = self._reachable(response.headers.get("Location", ""), url)
+        raise _too_many_redirects()
+
+    def _of_ours(self) -> dict[str, str]:
+        """Headers for the API's own origin."""
+        manners = self.manners
+        token = {manners.token_header: f"{manners.token_prefix}{manners.token}"} if manners.token else {}
+        return {**manners.headers, **token}
+
+    def _reachable(self, address: str, before: URL | None = None) -> URL:
+        """Where a file may be fetched from. before: where a redirect to it was found."""
+        try:
+            url = URL(address) if before is None else before.join(URL(address))
+            if self._is_near(url) and url.user is None:
+                return url
+            if url.scheme == "https":
+                return public(str(url))
+        except ValueError:
+            raise _unreachable("it is no address") from None
+        except Fenced as no:
+            raise _unreachable(str(no.strerror)) from None
+        raise _unreachable("it is not https")
 
     def _learn(self, rate: Rate, response: ClientResponse) -> None:
         """What an answer says about how often we may ask."""
@@ -208,10 +252,10 @@ class HttpApi:
         if response.status == _TOO_MANY:
             self._rates.refused(rate)
 
-    async def _judge(self, response: ClientResponse) -> None:
+    async def _judge(self, response: ClientResponse, verdict: Verdict) -> None:
         if not 200 <= response.status < 300:
             said = await self._start(response)
-            raise Refused(response.status, self.manners.verdict(response.status, _lower(response.headers), said))
+            raise Refused(response.status, verdict(response.status, _lower(response.headers), said))
 
     async def _start(self, response: ClientResponse) -> bytes:
         """The first bytes of an error body, without our token should it be repeated there; what follows is not read.
@@ -250,11 +294,26 @@ class HttpApi:
         raise Permanent(Reason.SOURCE_REFUSED, "the platform redirects to a host that is not one of its own")
 
     def _way(self, url: URL) -> ClientSession:
-        return self.session.own if self._is_own(url) else self.session.elsewhere
+        return self.session.own if self._is_near(url) else self.session.elsewhere
+
+    def _is_near(self, url: URL) -> bool:
+        """Whether the operator wrote that it may be asked."""
+        return self._is_own(url) or any(_origin(url) == _origin(URL(one)) for one in self.manners.file_origins)
 
     def _is_own(self, url: URL) -> bool:
-        own = URL(self.manners.base_url)
-        return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
+        return _origin(url) == _origin(URL(self.manners.base_url))
+
+
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _too_many_redirects() -> Permanent:
+    return Permanent(Reason.SOURCE_REFUSED, f"more than {MAX_REDIRECTS} redirects")
+
+
+def _unreachable(why: str) -> Permanent:
+    return Permanent(Reason.SOURCE_REFUSED, f"the platform names an address that no file is fetched from: {why}")
 
 
 @contextmanager

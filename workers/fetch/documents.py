@@ -26,7 +26,7 @@ async def keys(source: Source, api: Api, run: Run, after: str | None) -> AsyncIt
     """
     store = run.stores.get("default")
     while store:
-        page = await _page(source, api, store, after)
+        page = await _page(source, api, run, store, after)
         require_quiet(run, source.settle, page.at)
         for key in page.keys:
             yield key
@@ -39,7 +39,7 @@ async def counted_keys(source: Source, api: Api, run: Run) -> int:
     """How many records the platform says there are: its own counts, added up over a list made anew."""
     store, after, total = run.stores.get("default"), None, 0
     while store:
-        page = await _page(source, api, store, after)
+        page = await _page(source, api, run, store, after)
         total += page.count
         if page.after is None:
             break
@@ -47,8 +47,8 @@ async def counted_keys(source: Source, api: Api, run: Run) -> int:
     return total
 
 
-async def _page(source: Source, api: Api, store: str, after: str | None) -> Keys:
-    page = await source.keys(api, store, after=after)
+async def _page(source: Source, api: Api, run: Run, store: str, after: str | None) -> Keys:
+    page = await source.keys(api, run, store, after=after)
     if page.count != len(page.keys):
         raise Transient(Reason.SOURCE_UNAVAILABLE, f"the platform counts {page.count} keys and names {len(page.keys)}")
     if page.after is not None and page.after == after:
@@ -60,9 +60,16 @@ def wanted(source: Source, patterns: Sequence[str], key: Key) -> bool:
     return wants_key(patterns, key.key, ordinary=source.ordinary(key.key))
 
 
-def record_of(document: Document) -> dict[str, Any]:
-    """What expressions see of a record as `record`."""
-    return {"key": document.key, "size": document.size, "contentType": document.content_type}
+def listed_of(key: Key) -> dict[str, Any]:
+    """What expressions see of a record as `record`, as far as a list tells of it: what else the platform says, and what
+    every platform says."""
+    address = {"url": key.url} if key.url else {}
+    return {**key.about, "key": key.key, "size": key.size, **address}
+
+
+def record_of(key: Key, document: Document) -> dict[str, Any]:
+    """The same of a record that was asked for."""
+    return {**listed_of(key), "size": document.size, "contentType": document.content_type}
 
 
 def capped(document: Document) -> Document:

@@ -58,7 +58,7 @@ class DatasetReader:
         self._cut = cut
         self.total = 0
         self._settled = settled
-        self._pages = Ahead(source, api, dataset, budget, most=PAGE_BYTES, pages=ahead)
+        self._pages = Ahead(source, api, run, dataset, budget, most=PAGE_BYTES, pages=ahead)
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,7 +131,7 @@ class DatasetReader:
     async def _end(self, page: Page, at: int, end: int | None) -> int:
         """The end rule. Only the platform's clock and the platform's counts decide."""
         require_quiet(self.run, self.source.settle, page.at)
-        count = await self.source.count(self.api, self.dataset)
+        count = await self.source.count(self.api, self.run, self.dataset)
         require_quiet(self.run, self.source.settle, count.at)
         expected = max(count.rows, page.total)
         if expected > at:

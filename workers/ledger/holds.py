@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 
 from redis.asyncio import Redis
 
-from config.contracts.reasons import Reason
+from config.contracts.reasons import PAUSES_SOURCE, Reason
 from config.keys import Keys
 
 Why = Literal["held", "refused", "failing"]
-_REFUSED = frozenset({Reason.TOKEN_REFUSED.value, Reason.SOURCE_TOKEN_REFUSED.value})
+_REFUSED = frozenset({Reason.TOKEN_REFUSED.value, *(one.value for one in PAUSES_SOURCE)})
 
 
 class Hold(NamedTuple):

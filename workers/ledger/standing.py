@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from config.contracts.delivery import DeliveryState
-from config.contracts.reasons import Reason
+from config.contracts.reasons import PAUSES_SOURCE
 from config.keys import Keys, RecordKind
 from config.route import GATE
 from workers.ledger.holds import Hold, queues
@@ -216,7 +216,7 @@ def _paused(holds: Sequence[Hold], lines: Iterable[_Line]) -> list[Hold]:
 
 def _refused_by(one: _Line) -> tuple[str, str] | None:
     """An event has no state of its own for it: its reason tells."""
-    if one.reason == Reason.SOURCE_TOKEN_REFUSED or (one.kind == "af" and one.state == DeliveryState.PAUSED):
+    if one.reason in PAUSES_SOURCE or (one.kind == "af" and one.state == DeliveryState.PAUSED):
         return "source", one.source
     if one.state == DeliveryState.PAUSED:
         return "target", "/".join(one.place)

@@ -21,7 +21,7 @@ _SCAN = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 def clean(batch: Batch) -> tuple[Batch, int]:
     """The batch without fields whose name begins with `#` and without rows that are empty then, and how many those
-    were (Apify: "clean" of Get dataset items). Values stay as they were written; a row that is no object stays whole.
+    were. Values stay as they were written; a row that is no object stays whole.
     """
     rows = batch.items()
     if _HIDDEN.search(batch.lines):

@@ -48,7 +48,7 @@ ABOUT = About(
     "for which there is no server to run",
     example="""
 sinks:
-  lake: {type: s3, url: "s3://acme-scrapes/apify/", region: eu-central-1}
+  lake: {type: s3, url: "s3://acme-scrapes/runs/", region: eu-central-1}
 routes:
   - name: products
     to: [{sink: lake, path: "{{ actor.name }}/{{ run.id }}.parquet"}]
@@ -70,7 +70,7 @@ class Config(Access, extra="forbid", frozen=True):
     url: Annotated[str, AfterValidator(_usable_url)] = Field(
         description="Bucket and prefix; everything lies under it. `s3://bucket/prefix/`, `gs://bucket/prefix/`, "
         "`az://container/prefix/`, or `https://host/bucket/prefix/` of a server that speaks S3.",
-        examples=['url: "s3://acme-scrapes/apify/"'],
+        examples=['url: "s3://acme-scrapes/runs/"'],
     )
     storage_class: str | None = Field(
         None,

@@ -36,7 +36,7 @@ def shipment(
 ) -> Shipment:
     about = Run(
         id=run,
-        source="apify",
+        source="platform",
         status="SUCCEEDED",
         terminal=True,
         life=life,
@@ -45,9 +45,9 @@ def shipment(
         fields=fields or {},
     )
     delivery = Delivery(
-        id=delivery_id("apify", run, life, route, "out", generation),
+        id=delivery_id("platform", run, life, route, "out", generation),
         event_id="e",
-        source="apify",
+        source="platform",
         run_id=run,
         life=life,
         route=route,

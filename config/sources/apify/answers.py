@@ -17,8 +17,6 @@ T = TypeVar("T")
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _PAIRS = ((b"{", b"}"), (b"[", b"]"))
-#: Most bytes of a small JSON answer: a run, a count, a page of a list.
-SMALL = 8 * 1024 * 1024
 _OTHER = "is not the JSON its reference promises"
 
 

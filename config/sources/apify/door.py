@@ -10,6 +10,7 @@ import msgspec
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
+from config.wire.places import at
 
 #: Where the platform's default payload has the run id.
 OWN_PATHS = ("eventData.actorRunId", "resource.id")
@@ -56,7 +57,7 @@ def _decode(body: bytes) -> dict[str, Any]:
 
 def _run_id(fields: Mapping[str, Any], paths: tuple[str, ...]) -> str:
     for steps in _places(paths):
-        if run_id := _text(_at(fields, steps), _RUN_ID):
+        if run_id := _text(at(fields, steps), _RUN_ID):
             return run_id
     raise Refused(
         Kind.EVENT_INVALID,
@@ -69,18 +70,6 @@ def _run_id(fields: Mapping[str, Any], paths: tuple[str, ...]) -> str:
 def _places(paths: tuple[str, ...]) -> list[list[str]]:
     """Where to look, in this order: the operator's paths, and the platform's own."""
     return [path.split(".") for path in dict.fromkeys((*paths, *OWN_PATHS))]
-
-
-def _at(found: Any, steps: Sequence[str]) -> Any:
-    """What these steps lead to; a number is a place in a list, or a key. None if nothing does."""
-    for step in steps:
-        if isinstance(found, dict):
-            found = found.get(step)
-        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            return None
-    return found
 
 
 def _text(value: object, pattern: re.Pattern[str]) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from config.contracts.source import Api, Unheard
-from config.sources.apify.answers import SMALL, Identified, data, seconds, shaped
+from config.sources.apify.answers import Identified, data, seconds, shaped
 from config.sources.apify.lists import listed
 from config.sources.apify.paths import TASK, program_path, segment
 from config.sources.apify.webhooks import TERMINAL, AdHocWebhook
+from config.wire.answers import SMALL
 
 Fields = dict[str, Any]
 #: Dispatches asked for at once: each brings the answers of all its calls.

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from config.contracts.source import Api
-from config.sources.apify.answers import SMALL, ItemList, data
+from config.sources.apify.answers import ItemList, data
+from config.wire.answers import SMALL
 
 #: Most things the platform lists at once.
 PAGE = 1000

@@ -6,8 +6,9 @@ waits.
 
 from config.contracts.errors import Forbidden, NotFound
 from config.contracts.source import Api
-from config.sources.apify.answers import SMALL, Builds, Named, data
+from config.sources.apify.answers import Builds, Named, data
 from config.sources.apify.paths import segment
+from config.wire.answers import SMALL
 
 
 async def owned_name(api: Api, collection: str, ident: str) -> str:

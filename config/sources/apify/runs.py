@@ -6,10 +6,11 @@ from typing import Any
 
 from config.contracts.source import Answer, Api
 from config.sources.apify import lists
-from config.sources.apify.answers import SMALL, RunFields, data, seconds, shaped
+from config.sources.apify.answers import RunFields, data, seconds, shaped
 from config.sources.apify.paths import TASK, program_path, segment
 from config.sources.apify.starting import RunOptions
 from config.sources.apify.telling import TERMINAL
+from config.wire.answers import SMALL
 
 #: A run as the platform describes it.
 Fields = dict[str, Any]

@@ -9,13 +9,14 @@ from config.contracts.document import Document
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Reconcile, Requests, Settle, Unheard
+from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Requests, Unheard
 from config.sources.apify import door, lasting, limits, logs, naming, runs, storages, telling
-from config.sources.apify.answers import SMALL, Identified, RunFields, data, seconds, shaped
-from config.sources.apify.options import Config, Webhook
+from config.sources.apify.answers import Identified, RunFields, data, seconds, shaped
+from config.sources.apify.options import Config
 from config.sources.apify.paths import TASK, segment
 from config.sources.apify.verdict import verdict
-from config.sources.verify import Addresses, StaticSecrets
+from config.webhooks.guard import Guard
+from config.wire.answers import SMALL
 
 #: Records that `*` leaves out: the input, and the bookkeeping of Apify's SDKs and of Crawlee.
 _BOOKKEEPING = ("INPUT*", "__*", "SDK_*", "CRAWLEE_*")
@@ -45,6 +46,7 @@ class ApifySource:
     platform = "Apify"
     statuses = telling.TERMINAL | telling.UNDER_WAY
     origins = telling.ORIGINS
+    success = "SUCCEEDED"
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
@@ -57,37 +59,39 @@ class ApifySource:
             in_all=limits.IN_ALL,
             limit_header=limits.HEADER,
         )
-        self.settle = Settle(quiet=config.settle.quiet, timeout=config.settle.timeout)
+        self.settle = config.settle.settle
         self.accounts = config.accounts
-        self.reconcile = _reconcile(config)
+        self.reconcile = config.reconcile.reconcile(announced=bool(config.webhook)) if config.reconcile else None
         self._retention = config.retention
-        self._webhook = config.webhook or Webhook.model_construct(secrets=())
-        self._addresses = Addresses(_networks(self._webhook.allow_ips))
-        self._secrets = StaticSecrets([secret.get_secret_value() for secret in self._webhook.secrets])
+        self._run_id = config.webhook.run_id if config.webhook else door.OWN_PATHS
+        self._guard = Guard(config.webhook, {"apify": ADDRESSES})
+        self.capture = self._guard.capture
 
     @property
     def secret(self) -> str:
         """The first active secret, for webhooks we set up ourselves; empty without one."""
-        found = (secret.get_secret_value() for secret in self._webhook.secrets)
-        return next((secret for secret in found if secret), "")
+        return self._guard.secret
 
     # the door
 
     def admit(self, address: str | None, /) -> None:
-        self._addresses.check(address)
+        self._guard.admit(address)
 
-    def authenticate(self, presented: str | None, /) -> None:
-        self._secrets.check(presented)
+    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
+        self._guard.authenticate(presented, headers)
+
+    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
+        self._guard.check(headers, body)
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
-        return door.parse(self.name, self._webhook.run_id, headers, body)
+        return door.parse(self.name, self._run_id, headers, body)
 
     # the API
 
     async def account(self, api: Api, /) -> str:
         return data(await api.get("/users/me", most=SMALL), Identified).id
 
-    async def run(self, api: Api, run_id: str, /) -> Run:
+    async def run(self, api: Api, run_id: str, /, said: bytes = b"") -> Run:
         return self.told(await runs.get(api, run_id))
 
     async def ended_runs(
@@ -119,16 +123,16 @@ class ApifySource:
     async def build_tags(self, api: Api, run: Run, /) -> tuple[str, ...]:
         return await naming.tags_of(api, run.actor_id, telling.build_of(run))
 
-    async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
+    async def page(self, api: Api, run: Run, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
         return await storages.page(api, dataset, offset=offset, limit=limit, most=most)
 
-    async def count(self, api: Api, dataset: str, /) -> Count:
+    async def count(self, api: Api, run: Run, dataset: str, /) -> Count:
         return await storages.row_count(api, dataset)
 
-    async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys:
+    async def keys(self, api: Api, run: Run, store: str, /, *, after: str | None) -> Keys:
         return await storages.keys(api, store, after=after)
 
-    def record(self, api: Api, key: Key, /) -> AbstractAsyncContextManager[Document]:
+    def record(self, api: Api, run: Run, key: Key, /) -> AbstractAsyncContextManager[Document]:
         return storages.record(api, key)
 
     async def requests(self, api: Api, queue: str, /, *, after: str | None) -> Requests:
@@ -165,15 +169,3 @@ class ApifySource:
 
     def describe(self, run: Run, /) -> Mapping[str, Any]:
         return telling.described(run)
-
-
-def _reconcile(config: Config) -> Reconcile | None:
-    if asked := config.reconcile:
-        return Reconcile(every=asked.every, lookback=asked.lookback, announced=config.webhook is not None)
-    return None
-
-
-def _networks(allowed: str | tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(allowed, tuple):
-        return allowed
-    return ADDRESSES if allowed == "apify" else ()

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 from config.contracts.source import Answer, Api
-from config.sources.apify.answers import SMALL, data
+from config.sources.apify.answers import data
 from config.sources.apify.paths import program_path
-from config.sources.apify.verdict import clock
 from config.sources.apify.webhooks import AdHocWebhook, encode
+from config.wire.answers import SMALL, clock
 
 Permission = Literal["LIMITED_PERMISSIONS", "FULL_PERMISSIONS"]
 #: Most bytes of an input (Run Actor, answer 413). A larger one may find the connection closed instead of an answer.

@@ -7,7 +7,6 @@ from typing import Any
 from config.contracts.document import Document
 from config.contracts.source import Api, Count, Key, Keys, Page, Requests
 from config.sources.apify.answers import (
-    SMALL,
     DatasetInfo,
     KeyList,
     QueueHead,
@@ -21,7 +20,7 @@ from config.sources.apify.answers import (
     raw_data,
 )
 from config.sources.apify.paths import segment
-from config.sources.apify.verdict import clock
+from config.wire.answers import SMALL, clock
 
 #: Most bytes of a page of requests; each may bring a payload.
 _REQUESTS = 64 * 1024 * 1024

@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -11,12 +9,14 @@ import msgspec
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
 from config.sources.apify.refusals import FAMILIES, Family
+from config.wire.answers import line, retry_after
 
 #: Seconds after which to ask again for memory or a slot that other runs hold; Apify's own client waits as long.
 _FULL = 10.0
 #: Seconds after which to look again for the end of something that is still under way.
 _UNDER_WAY = 30.0
 _PASSING = frozenset({Family.AGAIN, Family.FULL, Family.NOT_YET})
+_UNPAID = 402
 _ANY, _NONE = frozenset(Family), frozenset[Family]()
 #: What a status says by itself, and what a type may make of it.
 _STATUSES = {
@@ -41,13 +41,14 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes) -> WorkError:
     family = _family(status, kind)
     match family:
         case Family.AGAIN | Family.FULL:
-            asked = _retry_after(headers)
+            asked = retry_after(headers)
             wait = _FULL if asked is None and family is Family.FULL else asked
             return Transient(Reason.SOURCE_UNAVAILABLE, detail, retry_after=wait)
         case Family.NOT_YET:
             return NotYet(Reason.NOT_TERMINAL, detail, wait=_UNDER_WAY)
         case Family.PERSON:
-            return Unauthorized(Reason.SOURCE_TOKEN_REFUSED, detail)
+            unpaid = status == _UNPAID
+            return Unauthorized(Reason.SOURCE_UNPAID if unpaid else Reason.SOURCE_TOKEN_REFUSED, detail)
         case Family.FORBIDDEN:
             return Forbidden(Reason.SOURCE_TOKEN_REFUSED, detail)
         case Family.GONE:
@@ -74,32 +75,6 @@ def _said(body: bytes) -> tuple[str, str]:
     try:
         said: Any = msgspec.json.decode(body)
         error = said["error"] if "error" in said else {"type": said["kind"], "message": said.get("message")}
-        return _line(error["type"], 100), _line(error.get("message") or "", 300)
+        return line(error["type"], 100), line(error.get("message") or "", 300)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError):
         return "without a readable error", ""
-
-
-def _line(said: object, most: int) -> str:
-    return " ".join(str(said).split())[:most]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, written as such or as a date by the platform's own clock (RFC 9110, 10.2.3)."""
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text)
-    then, now = _moment(text), clock(headers)
-    return max(then - now, 0.0) if then and now else None
-
-
-def clock(headers: Mapping[str, str]) -> float:
-    """The platform's time, from the `Date` header, Unix seconds. 0.0 if it did not say: nothing counts as settled."""
-    return _moment(headers.get("date", ""))
-
-
-def _moment(written: str) -> float:
-    try:
-        moment = parsedate_to_datetime(written)
-    except (ValueError, OverflowError):
-        return 0.0
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

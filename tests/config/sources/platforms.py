@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from config.contracts.errors import Transient
+from config.contracts.run import Run
 from config.contracts.source import Patience
 from config.sources.apify import ApifySource, Config, connect
 from emulator.scenarios import Scenario
@@ -20,6 +21,8 @@ from emulator.settings import EmulatorSettings
 from workers.fetch.api import HttpApi, Session
 
 TOKEN = "apify-token-0123456789"
+#: What storages are asked for, whose ids say enough.
+ANY_RUN = Run(id="r", source="apify", status="SUCCEEDED", terminal=True, life="l", finished=0.0, account="a")
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 DATE_SECONDS = 1795348800.0
 ACTOR = """

@@ -271,7 +271,7 @@ def test_whatever_comes_is_read_or_refused(body: bytes, headers: dict[str, str])
 )
 def test_addresses_are_let_in_as_the_file_says(allowed: object, address: str, may: bool) -> None:
     source = connect("a", Config.model_validate({"token": "t", "webhook": {"secrets": ["s"], "allow_ips": allowed}}))
-    source.authenticate("s")
+    source.authenticate("s", {})
     try:
         source.admit(address)
     except Refused as refused:
@@ -296,4 +296,4 @@ def test_an_api_underneath_is_refused(host: str) -> None:
 def test_a_source_without_a_webhook_section_lets_nobody_in() -> None:
     source = connect("a", Config.model_validate({"token": "t"}))
     with pytest.raises(Refused):
-        source.authenticate("anything")
+        source.authenticate("anything", {})

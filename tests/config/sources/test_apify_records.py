@@ -6,7 +6,7 @@ import pytest
 
 from config.contracts.errors import NotFound
 from config.contracts.source import Key, Keys
-from tests.config.sources.platforms import DATE_SECONDS, Scripted, trouble
+from tests.config.sources.platforms import ANY_RUN, DATE_SECONDS, Scripted, trouble
 
 
 def key_list(*keys: str, after: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def key_list(*keys: str, after: str | None = None, **changes: Any) -> dict[str, 
 
 async def test_keys_come_page_by_page(platform: Scripted) -> None:
     platform.says("/key-value-stores/s/keys", key_list("INPUT", "b&c", after="b&c"))
-    first = await platform.source.keys(platform.api, "s", after=None)
+    first = await platform.source.keys(platform.api, ANY_RUN, "s", after=None)
     assert first == Keys(
         keys=(Key(store="s", key="INPUT", size=5), Key(store="s", key="b&c", size=3)),
         count=2,
@@ -31,7 +31,7 @@ async def test_keys_come_page_by_page(platform: Scripted) -> None:
         at=DATE_SECONDS,
     )
     platform.says("/key-value-stores/s/keys", key_list("d"))
-    last = await platform.source.keys(platform.api, "s", after=first.after)
+    last = await platform.source.keys(platform.api, ANY_RUN, "s", after=first.after)
     assert (last.after, last.count) == (None, 1)
     assert platform.asked == [
         "GET /v2/key-value-stores/s/keys?limit=1000",
@@ -53,13 +53,13 @@ async def test_keys_come_page_by_page(platform: Scripted) -> None:
 )
 async def test_a_list_of_keys_that_hides_its_end_is_not_one(platform: Scripted, changes: dict[str, Any]) -> None:
     platform.says("/key-value-stores/s/keys", key_list("a", **changes))
-    await trouble(platform, "keys", "s", after=None)
+    await trouble(platform, "keys", ANY_RUN, "s", after=None)
 
 
 async def test_a_record_streams_with_its_type(platform: Scripted) -> None:
     platform.says("/key-value-stores/s/records/it's (1)", b"\x89PNG" * 1000, kind="image/png")
     key = Key(store="s", key="it's (1)", size=4000)
-    async with platform.source.record(platform.api, key) as document:
+    async with platform.source.record(platform.api, ANY_RUN, key) as document:
         body = b"".join([chunk async for chunk in document.chunks])
         assert (document.key, document.content_type, document.size) == ("it's (1)", "image/png", 4000)
     assert body == b"\x89PNG" * 1000
@@ -68,21 +68,22 @@ async def test_a_record_streams_with_its_type(platform: Scripted) -> None:
 
 async def test_a_list_that_is_whole_is_not_continued(platform: Scripted) -> None:
     platform.says("/key-value-stores/s/keys", key_list("a", nextExclusiveStartKey="a"))
-    assert (await platform.source.keys(platform.api, "s", after=None)).after is None
+    assert (await platform.source.keys(platform.api, ANY_RUN, "s", after=None)).after is None
 
 
 async def test_no_name_can_leave_its_place_in_the_path(platform: Scripted) -> None:
     odd = "a/../b?c#d%41"
     with pytest.raises(NotFound):
-        async with platform.source.record(platform.api, Key(store=odd, key=odd, size=1)):
+        async with platform.source.record(platform.api, ANY_RUN, Key(store=odd, key=odd, size=1)):
             pass
-    for ask in (platform.source.run, platform.source.count):
-        with pytest.raises(NotFound):
-            await ask(platform.api, odd)
     with pytest.raises(NotFound):
-        await platform.source.page(platform.api, odd, offset=0, limit=1, most=1)
+        await platform.source.run(platform.api, odd)
     with pytest.raises(NotFound):
-        await platform.source.keys(platform.api, odd, after=None)
+        await platform.source.count(platform.api, ANY_RUN, odd)
+    with pytest.raises(NotFound):
+        await platform.source.page(platform.api, ANY_RUN, odd, offset=0, limit=1, most=1)
+    with pytest.raises(NotFound):
+        await platform.source.keys(platform.api, ANY_RUN, odd, after=None)
     with pytest.raises(NotFound):
         await platform.source.log_tail(platform.api, odd, 1)
     assert await platform.source.task_name(platform.api, odd) == ""
@@ -100,7 +101,7 @@ async def test_no_name_can_leave_its_place_in_the_path(platform: Scripted) -> No
 
 async def test_a_record_that_is_gone_is_not_found(platform: Scripted) -> None:
     with pytest.raises(NotFound):
-        async with platform.source.record(platform.api, Key(store="s", key="gone", size=1)):
+        async with platform.source.record(platform.api, ANY_RUN, Key(store="s", key="gone", size=1)):
             pass
 
 
@@ -132,7 +133,7 @@ async def test_a_log_of_few_long_lines_is_cut_at_its_beginning(
 @pytest.mark.parametrize("key", [".", "..", "...", "a.b"])
 async def test_a_key_of_dots_is_a_key_and_no_step_up(platform: Scripted, key: str) -> None:
     with pytest.raises(NotFound):
-        async with platform.source.record(platform.api, Key(store="s", key=key, size=1)):
+        async with platform.source.record(platform.api, ANY_RUN, Key(store="s", key=key, size=1)):
             pass
     asked = platform.asked[-1].partition("?")[0].removeprefix("GET /v2/key-value-stores/s/records/")
     assert asked == (key if key == "a.b" else key.replace(".", "%2E"))

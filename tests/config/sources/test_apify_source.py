@@ -9,7 +9,7 @@ from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
 from config.contracts.run import Run
 from config.contracts.source import Count, Page, TooLarge
 from config.sources.apify import Config, connect
-from tests.config.sources.platforms import DATE_SECONDS, Scripted, trouble
+from tests.config.sources.platforms import ANY_RUN, DATE_SECONDS, Scripted, trouble
 
 RUN = {
     "id": "HG7ML7M8z78YcAPEB",
@@ -152,8 +152,8 @@ async def test_an_answer_that_is_not_the_platforms_is_trouble_that_may_pass(plat
     detail = "the platform's answer is not the JSON its reference promises"
     assert await trouble(platform, "run", RUN["id"]) == detail
     assert await trouble(platform, "account") == detail
-    assert await trouble(platform, "count", "d") == detail
-    assert await trouble(platform, "keys", "s", after=None) == detail
+    assert await trouble(platform, "count", ANY_RUN, "d") == detail
+    assert await trouble(platform, "keys", ANY_RUN, "s", after=None) == detail
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ async def test_a_refused_token_does_not_make_a_run_nameless(platform: Scripted) 
 async def test_a_page_holds_the_rows_as_written(platform: Scripted) -> None:
     rows = b'{"n": 1.50,  "big": 12345678901234567890}\n{}\n'
     platform.items("d", rows, x_apify_pagination_total="9")
-    page = await platform.source.page(platform.api, "d", offset=3, limit=2, most=100)
+    page = await platform.source.page(platform.api, ANY_RUN, "d", offset=3, limit=2, most=100)
     assert page == Page(lines=rows, count=2, scanned=2, total=9, at=DATE_SECONDS)
     assert platform.asked == ["GET /v2/datasets/d/items?format=jsonl&offset=3&limit=2"]
 
 
 async def test_the_last_row_may_lack_its_line_break(platform: Scripted) -> None:
     platform.items("d", b'{"n":1}\n{"n":2}', x_apify_pagination_count="2")
-    page = await platform.source.page(platform.api, "d", offset=0, limit=9, most=100)
+    page = await platform.source.page(platform.api, ANY_RUN, "d", offset=0, limit=9, most=100)
     assert (page.lines, page.count) == (b'{"n":1}\n{"n":2}\n', 2)
 
 
@@ -224,20 +224,20 @@ async def test_the_last_row_may_lack_its_line_break(platform: Scripted) -> None:
 async def test_a_page_that_ends_in_the_middle_of_a_row_is_no_page(last: str, platform: Scripted) -> None:
     platform.items("d", b'{"n":1}\n' + last.encode(), x_apify_pagination_count="2")
     with pytest.raises(Transient, match="middle of a row"):
-        await platform.source.page(platform.api, "d", offset=0, limit=9, most=100)
+        await platform.source.page(platform.api, ANY_RUN, "d", offset=0, limit=9, most=100)
 
 
 async def test_the_last_row_may_be_one_that_nobody_can_parse(platform: Scripted) -> None:
     row = b'{"n":' + b"[" * 5000 + b'"]}"' + b"]" * 5000 + b', "q": "\\"{", "m": 1e999}'
     platform.items("d", row, x_apify_pagination_count="1")
-    page = await platform.source.page(platform.api, "d", offset=0, limit=9, most=100_000)
+    page = await platform.source.page(platform.api, ANY_RUN, "d", offset=0, limit=9, most=100_000)
     assert (page.lines, page.count) == (row + b"\n", 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"\r\n"])
 async def test_a_page_without_rows_is_empty(platform: Scripted, body: bytes) -> None:
     platform.items("d", body, x_apify_pagination_count="0")
-    page = await platform.source.page(platform.api, "d", offset=0, limit=9, most=100)
+    page = await platform.source.page(platform.api, ANY_RUN, "d", offset=0, limit=9, most=100)
     assert (page.lines, page.count, page.scanned) == (b"", 0, 0)
 
 
@@ -255,30 +255,30 @@ async def test_a_page_without_rows_is_empty(platform: Scripted, body: bytes) -> 
 )
 async def test_a_page_without_its_headers_is_trouble_that_may_pass(platform: Scripted, headers: dict[str, str]) -> None:
     platform.items("d", b"{}\n", **headers)
-    await trouble(platform, "page", "d", offset=0, limit=9, most=100)
+    await trouble(platform, "page", ANY_RUN, "d", offset=0, limit=9, most=100)
 
 
 async def test_a_page_larger_than_asked_for_says_so(platform: Scripted) -> None:
     platform.items("d", b'{"n":1}\n' * 20)
     with pytest.raises(TooLarge):
-        await platform.source.page(platform.api, "d", offset=0, limit=20, most=100)
+        await platform.source.page(platform.api, ANY_RUN, "d", offset=0, limit=20, most=100)
 
 
 async def test_a_page_without_a_date_shows_no_clock(platform: Scripted) -> None:
     platform.items("d", b"{}\n", Date="never")
-    page = await platform.source.page(platform.api, "d", offset=0, limit=9, most=100)
+    page = await platform.source.page(platform.api, ANY_RUN, "d", offset=0, limit=9, most=100)
     assert page.at == 0.0
 
 
 async def test_the_count_comes_with_its_time(platform: Scripted) -> None:
     platform.says("/datasets/d", {"data": {"id": "d", "itemCount": 7, "cleanItemCount": 5}})
-    assert await platform.source.count(platform.api, "d") == Count(rows=7, at=DATE_SECONDS)
+    assert await platform.source.count(platform.api, ANY_RUN, "d") == Count(rows=7, at=DATE_SECONDS)
 
 
 @pytest.mark.parametrize("fields", [{}, {"itemCount": None}, {"itemCount": "7"}, {"itemCount": 7.5}])
 async def test_a_count_that_is_missing_is_not_zero(platform: Scripted, fields: dict[str, object]) -> None:
     platform.says("/datasets/d", {"data": fields})
-    await trouble(platform, "count", "d")
+    await trouble(platform, "count", ANY_RUN, "d")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.sources.apify.verdict import clock, verdict
+from config.sources.apify.verdict import verdict
+from config.wire.answers import clock
 
 HTML = b"<html><body>bad gateway</body></html>"
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
@@ -27,7 +28,7 @@ TABLE = [
     (400, "concurrent-runs-limit-exceeded", Transient, Reason.SOURCE_UNAVAILABLE),
     (400, "query-timeout", Transient, Reason.SOURCE_UNAVAILABLE),
     (401, "token-not-valid", Unauthorized, Reason.SOURCE_TOKEN_REFUSED),
-    (402, "x402-payment-required", Unauthorized, Reason.SOURCE_TOKEN_REFUSED),
+    (402, "x402-payment-required", Unauthorized, Reason.SOURCE_UNPAID),
     (402, "actor-memory-limit-exceeded", Transient, Reason.SOURCE_UNAVAILABLE),
     (403, "insufficient-permissions", Forbidden, Reason.SOURCE_TOKEN_REFUSED),
     (404, "record-not-found", NotFound, Reason.DATA_EXPIRED),

@@ -53,7 +53,7 @@ class Dataset:
         self.at += self.tick
         self.visible = min(self.visible + self.grow, len(self.rows))
 
-    async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
+    async def page(self, api: Api, run: Run, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
         self.asked.append((offset, limit))
         self._pass_time()
         rows = self.rows[: self.visible][offset : offset + limit]
@@ -70,7 +70,7 @@ class Dataset:
             raise TooLarge(len(page.lines))
         return page
 
-    async def count(self, api: Api, dataset: str, /) -> Count:
+    async def count(self, api: Api, run: Run, dataset: str, /) -> Count:
         self.asked.append("count")
         self._pass_time()
         return Count(rows=self.visible if self.counted is None else self.counted, at=self.at)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from config.contracts.errors import NotYet, Transient
+from config.contracts.run import Run
 from config.contracts.source import Api, Page
 from config.route import BatchSize
 from tests.workers.fetch.datasets import FINISHED, Dataset, Reading, breaks, cut
@@ -27,13 +28,13 @@ class Far(Dataset):
     most: int = 0
     cancelled: list[int] = field(default_factory=list)
 
-    async def page(self, api: Api, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
+    async def page(self, api: Api, run: Run, dataset: str, /, *, offset: int, limit: int, most: int) -> Page:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
             for _ in range(5 + 5 * offset // limit):
                 await asyncio.sleep(0)
-            return await super().page(api, dataset, offset=offset, limit=limit, most=most)
+            return await super().page(api, run, dataset, offset=offset, limit=limit, most=most)
         except asyncio.CancelledError:
             self.cancelled.append(offset)
             raise

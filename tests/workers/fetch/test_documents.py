@@ -39,7 +39,7 @@ class Store:
     asked: list[str | None] = field(default_factory=list)
     settle: Settle = field(default_factory=Settle)
 
-    async def keys(self, api: Api, store: str, /, *, after: str | None) -> Keys:
+    async def keys(self, api: Api, run: Run, store: str, /, *, after: str | None) -> Keys:
         self.asked.append(after)
         rest = [name for name in self.names if after is None or name > after or self.circles]
         page = tuple(Key(store=store, key=name, size=1) for name in rest[:3])

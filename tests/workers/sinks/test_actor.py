@@ -324,7 +324,7 @@ async def test_one_start_too_many_in_a_row_is_refused(far_side: Platform) -> Non
         (404, "actor-not-found", Permanent, "target_refused"),
         (400, "invalid-input", Permanent, "target_refused"),
         (403, "insufficient-permissions", Unauthorized, "source_token_refused"),
-        (402, "not-enough-usage-to-run-paid-actor", Unauthorized, "source_token_refused"),
+        (402, "not-enough-usage-to-run-paid-actor", Unauthorized, "source_unpaid"),
         (402, "actor-memory-limit-exceeded", Transient, "target_unavailable"),
         (400, "concurrent-runs-limit-exceeded", Transient, "target_unavailable"),
         (503, "internal-server-error", Transient, "target_unavailable"),

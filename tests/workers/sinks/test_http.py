@@ -80,7 +80,7 @@ class TestRequests:
             "stream": "items:default",
             "run": {
                 "id": "r1",
-                "source": "apify",
+                "source": "platform",
                 "status": "SUCCEEDED",
                 "finishedAt": "2026-03-01T10:00:00.000Z",
                 "origin": "",
@@ -175,7 +175,7 @@ class TestRequests:
             "x-runrelay-route": "all",
             "x-runrelay-target": "out",
             "x-runrelay-stream": "records",
-            "x-runrelay-source": "apify",
+            "x-runrelay-source": "platform",
             "x-runrelay-run-id": "r1",
             "x-runrelay-run-status": "SUCCEEDED",
         }

@@ -184,7 +184,7 @@ class TestRecords:
                 "runrelay-route": "all",
                 "runrelay-target": "out",
                 "runrelay-stream": "items:default",
-                "runrelay-source": "apify",
+                "runrelay-source": "platform",
                 "runrelay-run": "r1",
                 "runrelay-actor": "",
                 "runrelay-item": "2",

@@ -158,7 +158,7 @@ class TestMessages:
                 "runrelay-route": "all",
                 "runrelay-target": "out",
                 "runrelay-stream": "items:default",
-                "runrelay-source": "apify",
+                "runrelay-source": "platform",
                 "runrelay-run": "r1",
                 "runrelay-actor": "",
                 "runrelay-item": "2",

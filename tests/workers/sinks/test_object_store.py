@@ -79,7 +79,7 @@ class TestWhatLiesThere:
         assert far_side.attributes("r1.jsonl") == {
             "Content-Type": "application/jsonl",
             "delivery": shipped.delivery.id,
-            "run": "apify/r1",
+            "run": "platform/r1",
             "target": "pr%C3%B6dukte/out",
             "stream": "items:default",
             "life": "2026-03-01T10:00:00.000Z",

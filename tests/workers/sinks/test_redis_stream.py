@@ -116,7 +116,7 @@ class TestEntries:
             b"runrelay-route": b"all",
             b"runrelay-target": b"out",
             b"runrelay-stream": b"items:default",
-            b"runrelay-source": b"apify",
+            b"runrelay-source": b"platform",
             b"runrelay-run": b"r1",
             b"runrelay-actor": b"",
             b"runrelay-item": b"2",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
-from config.sources.verify import Addresses, StaticSecrets
+from config.webhooks.verify import Addresses, StaticSecrets
 
 NEW, OLD = "the-new-secret", "the-old-secret"
 
@@ -66,7 +66,7 @@ def test_every_secret_is_compared_whichever_fits(presented: str, monkeypatch: py
         compared.append((len(one), len(other)))
         return real(one, other)
 
-    monkeypatch.setattr("config.sources.verify.hmac.compare_digest", compare)
+    monkeypatch.setattr("config.webhooks.verify.hmac.compare_digest", compare)
     try:
         StaticSecrets([NEW, "", OLD, "a third one of another length"]).check(presented)
     except Refused:

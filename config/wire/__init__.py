@@ -1,0 +1,1 @@
+"""What the APIs of platforms have in common, and every source may build on. No I/O."""

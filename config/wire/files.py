@@ -1,0 +1,23 @@
+"""Files at addresses that platforms give: mostly signed ones of a storage host, which know nothing of our token."""
+
+from collections.abc import Mapping
+
+from config.contracts.errors import NotFound, Permanent, Transient, WorkError
+from config.contracts.reasons import Reason
+from config.wire.answers import retry_after
+
+_AGAIN = frozenset({408, 425, 429})
+#: Signed addresses that are over are answered with 403 or 400, by some with 401; deleted files with 404 or 410.
+_OVER = frozenset({400, 401, 403, 404, 410})
+
+
+def verdict(status: int, headers: Mapping[str, str], _body: bytes) -> WorkError:
+    """The error for an answer outside 2xx. A storage host that says no says nothing about our token.
+
+    NotFound (data_expired) if the address is worth nothing any more: a fresh one may be.
+    """
+    if status in _OVER:
+        return NotFound(Reason.DATA_EXPIRED, f"HTTP {status} at the address of a file: it is over, or the file is gone")
+    if status >= 500 or status in _AGAIN:
+        return Transient(Reason.SOURCE_UNAVAILABLE, f"HTTP {status} for a file", retry_after=retry_after(headers))
+    return Permanent(Reason.SOURCE_REFUSED, f"HTTP {status} for a file")
