@@ -12,7 +12,7 @@ from config.document import KeyPath
 from config.meaning import expect_fits, expressions, roots_fit
 from config.naming import is_name, names, source_exists, sources_exist, unique
 from config.nearest import nearest
-from config.route import UNMATCHED, Alerts, Expect, Read, Route, SinkSpec, Target, When
+from config.route import UNMATCHED, Alerts, Expect, Read, Route, SinkSpec, SourceSpec, Target, When
 from config.shapes import (
     AlertsShape,
     CostShape,
@@ -37,6 +37,7 @@ class Assembly:
         self.check = check
         self.defaults = check.model(DefaultsShape, ("defaults",), check.block(("defaults",))) or DefaultsShape()
         self.known = Sinks()
+        self.declared: dict[str, SourceSpec] = {}
         self.targets = Targets(check, self.known, self.defaults)
 
     def sources(self) -> dict[str, Source]:
@@ -47,10 +48,12 @@ class Assembly:
     def source(self, name: str, path: KeyPath) -> Source | None:
         common, options = split(self.check.block(path), SourceShape)
         self.check.model(SourceShape, path, common)
-        module = self.plugin("config.sources", plugins.SOURCES, common.get("type", name), path)
+        kind = common.get("type", name)
+        module = self.plugin("config.sources", plugins.SOURCES, kind, path)
         config = self.check.model(module.Config, path, options, keys(SourceShape)) if module else None
         if module is None or config is None:
             return None
+        self.declared[name] = SourceSpec(name, kind, config)
         try:
             return cast("Source", module.connect(name, config))
         except (ConfigInvalid, ValueError) as exc:

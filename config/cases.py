@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from config.checking import Checker
 from config.contracts.problem import Problem
+from config.contracts.source import Source
 from config.document import Document, KeyPath, Origin, written
 from config.nearest import guess
 from config.route import UNMATCHED, Route, Target
@@ -36,9 +37,13 @@ class GivenRunShape(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     id: Text = Field("test", description="Its id.", examples=["id: HG7ML7M8z78YcAPEB"])
-    status: Text = Field("SUCCEEDED", description="How it ended.", examples=["status: SUCCEEDED"])
-    actor: str = Field("", description="The Actor, as `owner/name`.", examples=["actor: acme/shop-de"])
-    task: str = Field("", description="The task it was started from, as `owner/name`.", examples=["task: acme/nightly"])
+    status: Text | None = Field(
+        None,
+        description="How it ended; by default as runs of its source do that came to their own end.",
+        examples=["status: SUCCEEDED"],
+    )
+    actor: str = Field("", description="What ran; at Apify `owner/name`.", examples=["actor: acme/shop-de"])
+    task: str = Field("", description="The saved task it was started from.", examples=["task: acme/nightly"])
     build: str = Field("", description="Number of the build that ran.", examples=["build: '0.1.7'"])
     tags: Annotated[tuple[Text, ...], BeforeValidator(listed)] = Field(
         (), description="Names of that build.", examples=["tags: [latest]"]
@@ -67,9 +72,9 @@ class GivenRunShape(BaseModel):
         when = datetime.fromisoformat(self.finished)
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
-    def fields(self) -> dict[str, Any]:
-        """What templates and expressions know as `run`."""
-        own = {"id": self.id, "status": self.status, "startedAt": self.started, "finishedAt": self.finished}
+    def fields(self, status: str) -> dict[str, Any]:
+        """What templates and expressions know as `run`, if it ended so."""
+        own = {"id": self.id, "status": status, "startedAt": self.started, "finishedAt": self.finished}
         cost = {} if self.usage is None else {"usageTotalUsd": self.usage}
         return {**own, **cost, **(self.model_extra or {})}
 
@@ -182,11 +187,13 @@ class Case:
 
     Attributes:
         source: whose run it is.
+        status: how it ended.
         path: where it stands in the file.
     """
 
     name: str
     source: str
+    status: str
     given: GivenShape
     expect: ExpectedShape
     _document: Document = field(repr=False, compare=False)
@@ -201,7 +208,7 @@ class Case:
 
 
 def cases(
-    check: Checker, sources: Collection[str], routes: Sequence[Route], unmatched: Route | None
+    check: Checker, sources: Mapping[str, Source], routes: Sequence[Route], unmatched: Route | None
 ) -> tuple[Case, ...]:
     """The tests of a file; says which of them cannot be understood."""
     paths = check.blocks(("tests",))
@@ -240,7 +247,7 @@ def _named_once(check: Checker, paths: Iterable[KeyPath]) -> None:
         seen.add(name if isinstance(name, str) else None)
 
 
-def _case(check: Checker, path: KeyPath, sources: Collection[str]) -> Case | None:
+def _case(check: Checker, path: KeyPath, sources: Mapping[str, Source]) -> Case | None:
     shape = check.model(CaseShape, path, check.block(path))
     if shape is None:
         return None
@@ -248,9 +255,11 @@ def _case(check: Checker, path: KeyPath, sources: Collection[str]) -> Case | Non
     if source is not None and source not in known:
         check.say(f"no source `{source}` is defined: {_known(source, known)}", (*path, "given", "source"))
         return None
-    if source is None and not sources:
-        return None  # each has a mistake of its own
-    return Case(shape.name, source or next(iter(sources)), shape.given, shape.expect, check.document, path)
+    name = source or next(iter(sources), "")
+    if name not in sources:
+        return None  # it has a mistake of its own
+    status = shape.given.run.status or sources[name].success
+    return Case(shape.name, name, status, shape.given, shape.expect, check.document, path)
 
 
 class _Names:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
@@ -94,7 +95,7 @@ class Checker:
             with filled_in(self.filled.texts):
                 instance = model.model_validate(value)
         except ValidationError as exc:
-            errors = exc.errors(include_url=False, include_input=False)
+            errors = [_of_tag(error) for error in exc.errors(include_url=False, include_input=False)]
             unknown = {error["loc"] for error in errors if error["type"] == "extra_forbidden"}
             for where, said in self._innermost(path, errors).items():
                 self._tell(model, where, said, siblings, unknown)
@@ -136,12 +137,14 @@ class Checker:
         return {path: said for path, said in placed.items() if path not in around}
 
     def _resolved(self, base: KeyPath, error: ErrorDetails) -> KeyPath:
-        """The path of an error: steps of its location that the file does not have are names of union members."""
-        path = base
-        for part in error["loc"]:
-            if holds(self.document.at(path), part):
+        """The path of an error: steps of its location that the file does not have are names of union members, and so
+        are those whose next step stands beside them, not below."""
+        path, loc = base, error["loc"]
+        for part, following in pairwise((*loc, "")):
+            here = self.document.at(path)
+            if holds(here, part) and (not holds(here, following) or holds(here[part], following)):
                 path = (*path, part)
-        return (*path, error["loc"][-1]) if error["type"] == "missing" else path
+        return (*path, loc[-1]) if error["type"] == "missing" else path
 
     def _tell(
         self,
@@ -200,6 +203,18 @@ class Checker:
         parts = {value for pairs in self.filled.used.values() for _, value in pairs}
         found = whole | {part for part in parts if any(part in secret for secret in whole)}
         self.secrets |= {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def _of_tag(error: ErrorDetails) -> ErrorDetails:
+    """An error about the key that says which member of a union is meant, as one of that key."""
+    context = error.get("ctx", {})
+    loc = (*error["loc"], str(context.get("discriminator")).strip("'"))
+    match error["type"]:
+        case "union_tag_not_found":
+            return {**error, "type": "missing", "loc": loc}
+        case "union_tag_invalid":
+            return {**error, "type": "literal_error", "loc": loc, "ctx": {"expected": context["expected_tags"]}}
+    return error
 
 
 def _put_back(message: str, value: str, reference: str) -> str:
@@ -283,9 +298,19 @@ def _example(model: type[BaseModel], loc: KeyPath) -> str:
 def _models(model: type[BaseModel], loc: KeyPath) -> list[type[BaseModel]]:
     models = [model]
     for end in range(1, len(loc) + 1):
-        if infos := list(_fields(model, loc[:end])):
+        if members := _members(models, loc[end - 1]):
+            models = members
+        elif infos := list(_fields(model, loc[:end])):
             models = [inner for info in infos for inner in _models_in(info.annotation)]
     return models
+
+
+def _members(models: list[type[BaseModel]], tag: str | int) -> list[type[BaseModel]]:
+    """Those of a union's members that are told from the others by this word."""
+    tagged = [
+        model for model in models if any(get_args(info.annotation) == (tag,) for info in model.model_fields.values())
+    ]
+    return tagged if len(models) > 1 else []
 
 
 def _fields(model: type[BaseModel], loc: KeyPath) -> list[FieldInfo]:

@@ -1,6 +1,7 @@
 """What a file may say and hardly means: told as warnings, once nothing in it is wrong."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from itertools import chain
 
 from jinja2 import nodes
@@ -12,6 +13,7 @@ from config.language.expression import Expression
 from config.language.sandbox import dotted
 from config.nearest import guess
 from config.route import UNMATCHED, Alerts, Route, SinkSpec, Target, Transform, When
+from config.wire.bare import Bare
 
 #: Of a run, what no two runs have in common; all that begins with `usage` or `default` besides.
 _OF_ONE_RUN = frozenset({"id", "startedAt", "finishedAt", "stats", "console_url", "containerUrl"})
@@ -48,22 +50,42 @@ def nobody_is_told(check: Checker, routes: tuple[Route, ...], alerts: Alerts | N
             check.warn("nobody is told when it is late: add `alerts:` to the file", ("routes", index, "freshness"))
 
 
-def no_run_has(check: Checker, sources: Collection[Source]) -> None:
-    """Words that are none of the platform's, if every platform of the file says which it has."""
-    worded = [source for source in sources if isinstance(source, Worded)]
-    if not worded or len(worded) < len(sources):
-        return
-    platforms = " or ".join(dict.fromkeys(source.platform for source in worded))
-    known = {
-        "status": ("ends", set(chain.from_iterable(source.statuses for source in worded))),
-        "origin": ("starts", set(chain.from_iterable(source.origins for source in worded))),
-    }
+def no_run_has(check: Checker, sources: Mapping[str, Source]) -> None:
+    """Words that are none of the platform's, where every source that may be meant says which it has."""
     for when in _whens(check):
-        for key, (does, words) in known.items():
-            for path, pattern in _patterns(check, (*when, key)):
+        meant = _meant(check, when, sources)
+        worded = [source for source in meant if isinstance(source, Worded) and source.statuses]
+        if len(worded) < len(meant):
+            continue
+        platforms = " or ".join(dict.fromkeys(source.platform for source in worded))
+        statuses = set(chain.from_iterable(source.statuses for source in worded))
+        origins = set(chain.from_iterable(source.origins for source in worded))
+        for key, does, words in (("status", "ends", statuses), ("origin", "starts", origins)):
+            for path, pattern in _patterns(check, (*when, key)) if words else ():
                 if "*" not in pattern and pattern not in words:
-                    meant = guess(pattern, words).strip() or f"known are {', '.join(sorted(words))}"
-                    check.warn(f"no run {does} like that at {platforms}: {meant}", path)
+                    nearest = guess(pattern, words).strip() or f"known are {', '.join(sorted(words))}"
+                    check.warn(f"no run {does} like that at {platforms}: {nearest}", path)
+
+
+def nothing_there(check: Checker, routes: tuple[Route, ...], sources: Mapping[str, Source]) -> None:
+    """Logs and request queues of platforms that have none."""
+    for index, route in enumerate(routes):
+        path: KeyPath = ("routes", index)
+        meant = _meant(check, (*path, "when"), sources)
+        names = ", ".join(f"`{one.name}`" for one in meant)
+        for key, what in (("log_tail", "logs"), ("requests", "request queues")):
+            lacks = [getattr(type(one), key, None) is getattr(Bare, key) for one in meant]
+            if lacks and all(lacks) and getattr(route.read, key):
+                check.warn(f"runs of {names} have no {what}: leave it out", (*path, "read", key))
+
+
+def _meant(check: Checker, when: KeyPath, sources: Mapping[str, Source]) -> list[Source]:
+    """The sources whose runs get as far as a place that chooses: those it names, or the nearest place around it."""
+    for end in range(len(when), 0, -1):
+        place = when[:end] if when[end - 1] in {"when", "not"} else (*when[:end], "when")
+        if patterns := [pattern for _, pattern in _patterns(check, (*place, "source"))]:
+            return [one for name, one in sources.items() if any(fnmatchcase(name, each) for each in patterns)]
+    return list(sources.values())
 
 
 def always_changed(check: Checker, routes: tuple[Route, ...]) -> None:

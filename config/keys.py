@@ -52,6 +52,7 @@ class Keys:
     | `<ns>:next:<id>` | hash | the same as it will be once a delivery is through |
     | `<ns>:fresh` | hash | of routes that must deliver in time, ms: when they did, see `workers.ledger.freshness` |
     | `<ns>:bad:<id>` | hash | `<stream>:<row>` → why an item of a delivery was rejected, and its beginning; 90 days |
+    | `<ns>:captured:<source>` | list | the newest webhooks that could not be verified, if the file wants them kept |
     | `<ns>:workers` | zset | workers by the ms they count as gone at |
     """
 
@@ -170,6 +171,9 @@ class Keys:
 
     def since(self, source: str) -> str:
         return f"{self.namespace}:since:{source}"
+
+    def captured(self, source: str) -> str:
+        return f"{self.namespace}:captured:{source}"
 
     def reconciled(self, source: str) -> str:
         return f"{self.namespace}:reconciled:{source}"

@@ -34,10 +34,13 @@ PATTERNS = re.compile(
     r"(?P<header>\b(?:proxy-)?authorization['\"]?\s*[:=,]\s*(?:b?['\"])?(?:(?:bearer|basic|token)\s+)?|\bbearer\s+)[^\s'\",]+"
     r"|(?P<query>[?&;](?:[a-z_-]*(?:token|signature|credential)|sig|api[-_]?key|secret|password)=)[^\s'\"&<>#]+"
     r"|(?P<userinfo>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@?#]*:)[^\s/]+(?=@)"
-    r"|(?P<platform>\bapify_(?:api|proxy)_)\w+",
+    r"|(?P<platform>\bapify_(?:api|proxy)_)\w+"
+    r"|(?P<signing>\bwhs(?:ec|k)_)[\w+/=-]+"
+    # of names that begin so, none has as many letters with a digit among them
+    r"|(?P<key>\b(?:ittybit|sk|r8|gh[opsu]|github_pat)_)(?=\w*\d)\w{16,}",
     re.IGNORECASE,
 )
-KEPT = r"\g<header>\g<query>\g<userinfo>\g<platform>" + MASK
+KEPT = r"\g<header>\g<query>\g<userinfo>\g<platform>\g<signing>\g<key>" + MASK
 
 #: a word in which none of the patterns can match: most of what is logged, and quickly seen
 PLAIN = re.compile(r"[A-Za-z0-9./-]*")

@@ -5,6 +5,7 @@ lost wake-up is only a delay. `enqueue_job()` is not used: it answers None for a
 duplicate.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha1
@@ -24,6 +25,7 @@ from config.group_commit import GroupCommit
 from config.keys import Keys
 from config.scripts import script
 from config.settings import Durability, Settings
+from config.webhooks.captured import Captured
 
 #: Seconds one commit may take in all. Beyond it the sender is told to come back.
 COMMIT_TIMEOUT = 2.0
@@ -103,6 +105,22 @@ class RunQueue:
             return list(await self._together(events))
         except (RedisError, OSError, TimeoutError) as exc:
             raise QueueUnavailable(type(exc).__name__) from exc
+
+    async def capture(self, captured: Captured, keep: int) -> None:
+        """Keep a webhook that could not be verified, as the newest of at most `keep` of its source.
+
+        Raises QueueUnavailable where an event would not be taken either, for the room is for those; and RedisError,
+        OSError or TimeoutError.
+        """
+        key = self.keys.captured(captured.source)
+        async with asyncio.timeout(COMMIT_TIMEOUT):
+            if await self._trust.doubts():
+                raise QueueUnavailable("in doubt")
+            async with self.redis.pipeline() as together:
+                together.lpush(key, msgspec.json.encode(captured))
+                together.ltrim(key, 0, keep - 1)
+                together.pexpire(key, max(1, round((captured.until - captured.at) * 1000)))
+                await together.execute()
 
     async def ready(self) -> Sequence[str]:
         """Why webhooks must not be taken now, one sentence each; empty when all is well."""

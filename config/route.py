@@ -255,6 +255,21 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source as the file defines it.
+
+    Attributes:
+        name: key under `sources:`.
+        type: what it names: our module, an entry point, or a dotted module of somebody else.
+        config: an instance of the module's `Config`.
+    """
+
+    name: str
+    type: str
+    config: BaseModel = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SinkSpec:
     """A sink as the file defines it, not yet connected.
 

@@ -16,7 +16,7 @@ from config.document import Document, KeyPath, read
 from config.environment import Environment
 from config.footprint import footprint
 from config.include import whole
-from config.route import UNMATCHED, Alerts, Route, SinkSpec
+from config.route import UNMATCHED, Alerts, Route, SinkSpec, SourceSpec
 from config.shapes import FileShape
 
 
@@ -35,6 +35,7 @@ class RouteTable:
     Attributes:
         file: the one it was read from.
         sources, sinks: by name, in file order.
+        declared: the same sources as the file says them.
         routes: in file order, which is the order of matching.
         unmatched: takes the runs that no route wants; None if the file has no such block.
         alerts: who is told when something needs a person; None if the file has no such block.
@@ -47,6 +48,7 @@ class RouteTable:
 
     file: Path
     sources: dict[str, Source]
+    declared: dict[str, SourceSpec]
     sinks: dict[str, SinkSpec]
     routes: tuple[Route, ...]
     unmatched: Route | None
@@ -84,13 +86,15 @@ def load(path: Path, environ: Mapping[str, str] | Environment | None = None) -> 
     tests = cases(check, sources, routes, unmatched)
     check.finish()
     doubts.no_run_gets_here(check, routes)
-    doubts.no_run_has(check, sources.values())
+    doubts.no_run_has(check, sources)
+    doubts.nothing_there(check, routes, sources)
     doubts.always_changed(check, routes)
     doubts.nobody_is_told(check, routes, alerts)
     doubts.nobody_uses(check, (*routes, *((unmatched,) if unmatched else ())), alerts, sinks)
     return RouteTable(
         file=path,
         sources=sources,
+        declared=assembly.declared,
         sinks=sinks,
         routes=routes,
         unmatched=unmatched,

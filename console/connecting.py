@@ -14,7 +14,6 @@ from config.contracts.source import Api, Source
 from config.route import SinkSpec
 from config.routes import RouteTable
 from config.settings import Settings
-from config.sources.apify import ApifySource
 from console import examining
 from workers.fetch.api import HttpApi, open_session
 
@@ -57,11 +56,10 @@ Try = tuple[str, Callable[[], Awaitable[str]]]
 
 def _sources(table: RouteTable) -> Iterator[Try]:
     for name, source in table.sources.items():
-        if isinstance(source, ApifySource):
-            yield f"source {name}", partial(_token, source)
+        yield f"source {name}", partial(_token, source)
 
 
-async def _token(source: ApifySource) -> str:
+async def _token(source: Source) -> str:
     found = (await examining.token(source))[0]
     if not found.well:
         raise _Wrong(f"{found.message}: {found.cure}")

@@ -15,16 +15,19 @@ from redis.asyncio import Redis
 from config.contracts.source import Api, Patience, Source
 from config.durability import findings
 from config.freshness import Freshness
+from config.route import SourceSpec
 from config.settings import Settings
 from config.sources.apify import ApifySource, lasting
 from config.sources.apify.answers import data
 from config.sources.apify.webhooks import AdHocWebhook
 from config.wire.answers import SMALL
+from config.wire.bare import Bare
+from console.doors import Door, api_address, door
 from console.failures import CommandFailed
 from console.holds import cure, hold_words
 from console.opening import open_ledger
 from console.registering import adoption
-from console.starting import base_of, door_of
+from console.starting import base_of, door_of, is_loopback
 from workers.fetch.api import HttpApi, open_session
 from workers.ledger.expiring import expiring
 from workers.ledger.freshness import stale
@@ -158,35 +161,70 @@ async def spool(settings: Settings) -> list[Finding]:
     return [Finding("spool", f"{folder} cannot be written to", cure)]
 
 
-async def address(settings: Settings, source: ApifySource) -> list[Finding]:
+async def address(settings: Settings, spec: SourceSpec, source: Source) -> list[Finding]:
     """Whether the platform could reach our door, and would be let in."""
-    name = f"{source.name}.address"
+    name, ours = f"{source.name}.address", door(settings, spec, source)
+    if not isinstance(source, ApifySource):
+        return [Finding(name, *_way_in(ours, source))]
     try:
         return [Finding(name, f"webhooks go to {door_of(settings, source).request_url}")]
     except CommandFailed as failed:
         return [Finding(name, *_cured(failed, source))]
 
 
+def _way_in(ours: Door, source: Source) -> tuple[str, str]:
+    """Where its webhooks go, and what to do if they cannot get there."""
+    if not ours.verified:
+        cure = "" if ours.reconcile else f"give the source {source.name} `webhook.secrets`, or `reconcile`"
+        return "it has no `webhook`, so none is let in", cure
+    if not ours.url:
+        return _UNSET, _SET
+    if is_loopback(ours.url) and ours.api and not is_loopback(source.manners.base_url):
+        return f"the platform cannot reach {ours.url}", _SET
+    return f"webhooks go to {ours.url}", ""
+
+
+_UNSET = "RUNRELAY_PUBLIC_URL is not set, so nobody can be told where webhooks go"
+_SET = "set RUNRELAY_PUBLIC_URL to the address the platform reaches the receiver at"
+
+
 def _cured(failed: CommandFailed, source: ApifySource) -> tuple[str, str]:
     """What is wrong with the door, and what to do."""
     if failed.kind == "secret_missing":
         return failed.message, f"set webhook.secrets of the source {source.name}, to the value of a variable"
-    cure = "set RUNRELAY_PUBLIC_URL to the address the platform reaches the receiver at"
-    said = "RUNRELAY_PUBLIC_URL is not set, so no webhook can be made to point here"
-    return (said if failed.kind == "public_url_missing" else failed.message.partition(": ")[0]), cure
+    return (_UNSET if failed.kind == "public_url_missing" else failed.message.partition(": ")[0]), _SET
 
 
-async def token(source: ApifySource) -> list[Finding]:
-    """Whose our token is, and what time it is there."""
+async def token(source: Source) -> list[Finding]:
+    """Whether the platform takes our token, and whose it is."""
     name = f"{source.name}.token"
+    if isinstance(source, ApifySource):
+        return await _apify_token(name, source)
+    if not api_address(source):
+        return [Finding(name, "none is needed: the platform is asked nothing, its webhooks say all there is")]
+    if getattr(type(source), "account", None) is Bare.account:
+        return [Finding(name, "whether it is right, the first run tells: nothing else can be asked")]
+    async with _platform(source) as api:
+        account = await source.account(api)
+    if account and source.accounts and account not in source.accounts:
+        return [_of_others(name, account, source)]
+    return [Finding(name, f"it belongs to {account}" if account else "the platform takes it")]
+
+
+def _of_others(name: str, account: str, source: Source) -> Finding:
+    message = f"it belongs to {account}, whose runs are not among `accounts`: {', '.join(source.accounts)}"
+    return Finding(name, message, "add the account to `accounts` of the source, or use a token of one of them")
+
+
+async def _apify_token(name: str, source: ApifySource) -> list[Finding]:
+    """Also: what time it is there."""
     async with _platform(source) as api:
         before = time.time()
         answer = await api.get("/users/me", most=SMALL)
         account, after = data(answer, Account), time.time()
     found = [Finding(name, f"it belongs to {account.username or account.id} ({account.id})")]
     if source.accounts and account.id not in source.accounts:
-        message = f"it belongs to {account.id}, whose runs are not among `accounts`: {', '.join(source.accounts)}"
-        found = [Finding(name, message, "add the account to `accounts` of the source, or use a token of one of them")]
+        found = [_of_others(name, account.id, source)]
     if date := answer.headers.get("date"):
         there = parsedate_to_datetime(date).timestamp()
         found.append(_skew(f"{source.name}.clock", "the platform", there, before, after))
@@ -270,7 +308,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 @asynccontextmanager
-async def _platform(source: ApifySource) -> AsyncIterator[Api]:
+async def _platform(source: Source) -> AsyncIterator[Api]:
     """Asked once: an examination has little time, and what is refused now is a finding."""
     async with open_session() as session:
         yield HttpApi(session, replace(source.manners, patience=Patience(tries=1)))

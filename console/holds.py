@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from config.contracts.reasons import Reason
 from console.moments import iso, when_of
 from workers.ledger.holds import Hold
 from workers.ledger.waiting import Wait
@@ -26,6 +27,8 @@ def cure(hold: Hold) -> str:
     match hold.why:
         case "held":
             return f"once it may go on: runrelay resume {hold.kind} {hold.name}"
+        case "refused" if hold.reason == Reason.SOURCE_UNPAID:
+            return f"see to the account there, which the platform wants to be paid for; {_at_once(hold)}"
         case "refused":
             return f"put the right credentials where runrelay.yaml takes them from; {_at_once(hold)}"
         case "failing":

@@ -1,6 +1,7 @@
 """Finding a record by what a person knows of it."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
@@ -12,7 +13,8 @@ from workers.ledger.records import AfterRecord, DeliveryRecord, EventRecord
 #: Fewest characters of an id that name it.
 SHORTEST = 8
 _HEX = re.compile(r"[0-9a-f]{8,64}")
-_RUN = re.compile(r"[A-Za-z0-9]{1,64}")
+#: Ids of any platform's runs, with or without the name of the source in front.
+_RUN = re.compile(r"[A-Za-z0-9._:~-]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,17 @@ class Found:
     afters: list[AfterRecord] = field(default_factory=list)
 
 
-async def find(ledger: Ledger, id: str) -> Found:
+async def find(ledger: Ledger, id: str, source: str | None = None) -> Found:
     """By the id of an event, of a delivery or of what was to be deleted after one and died, by the beginning of such
-    an id, or by the id of a run.
+    an id, or by the id of a run, which may be `<source>:<run>`.
+
+    source: of the run; None: of any.
 
     Raises CommandFailed if there is none, or more than one.
     """
     found = await _by_record(ledger, id) if _HEX.fullmatch(id) else None
     if found is None and _RUN.fullmatch(id):
-        found = await _by_run(ledger, id)
+        found = await _by_run(ledger, id, source)
     if found is None:
         hint = f"give an event's or delivery's id ({SHORTEST} characters of it or more) or a run's: `runrelay runs`"
         raise CommandFailed("not_found", f"the ledger knows no {id!r}: {hint}")
@@ -85,9 +89,21 @@ async def _ids(ledger: Ledger, key: str, prefix: str) -> list[str]:
     return found
 
 
-async def _by_run(ledger: Ledger, run_id: str) -> Found | None:
-    """Whatever its source: the set of a run ends with the run's id."""
-    async for raw in ledger.redis.scan_iter(match=ledger.keys.run("*", run_id), count=1000):
-        source = raw.decode().split(":")[-2]
-        return Found(*await ledger.of_run(source, run_id))
-    return None
+async def _by_run(ledger: Ledger, id: str, of: str | None) -> Found | None:
+    places = [place async for place in _places(ledger, id) if of in {None, place[0]}]
+    if len(places) > 1:
+        named = " or ".join(sorted(f"{source}:{run_id}" for source, run_id in places))
+        raise CommandFailed("ambiguous", f"several sources have a run {id!r}: say {named}")
+    return Found(*await ledger.of_run(*places[0])) if places else None
+
+
+async def _places(ledger: Ledger, id: str) -> AsyncIterator[tuple[str, str]]:
+    """Source and id of every run that is meant. The key of a run ends with both, and names of sources have no colon."""
+    source, _, run_id = id.partition(":")
+    if run_id and await ledger.redis.exists(ledger.keys.run(source, run_id)):
+        yield source, run_id
+    begun = ledger.keys.run("", "").removesuffix(":")
+    async for raw in ledger.redis.scan_iter(match=ledger.keys.run("*", id), count=1000):
+        source, _, run_id = raw.decode().removeprefix(begun).partition(":")
+        if run_id == id:
+            yield source, run_id

@@ -69,10 +69,18 @@ class _Generator(GenerateJsonSchema):
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         """What is made a list before it is looked at may stand alone."""
+        if "json_schema_input_schema" in schema:
+            return self.generate_inner(schema["json_schema_input_schema"])
         inner = self.generate_inner(schema["schema"])
+        if (union := schema["schema"])["type"] == "tagged-union":
+            return {"anyOf": [{"type": "string", "enum": _words(union)}, *inner["anyOf"]]}
         if inner.get("type") == "array" and isinstance(inner.get("items"), dict):
             return {"anyOf": [inner["items"], inner]}
         return inner
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """A reference for the word that tells the kinds apart may stand for any."""
+        return {"anyOf": [self.generate_inner(choice) for choice in schema["choices"].values()]}
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         made = super().model_schema(schema)
@@ -84,6 +92,16 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
+def _words(union: Any) -> list[str]:
+    """The kinds that need nothing but their word, which may then stand for the block."""
+    return [str(word) for word, choice in union["choices"].items() if _required(choice) == {union["discriminator"]}]
+
+
+def _required(model: Any) -> set[str]:
+    fields = model["schema"]["fields"] if model["type"] == "model" else {}
+    return {key for key, field in fields.items() if field["schema"]["type"] != "default"}
+
+
 def _own_first(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The fields by their keys; those that the model inherits come last."""
     fields = sorted(model.model_fields.items(), key=lambda field: field[0] not in model.__annotations__)
@@ -92,10 +110,22 @@ def _own_first(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 def _described(schema: JsonObject, info: FieldInfo) -> JsonObject:
     said = {key: value for key, value in schema.items() if key not in {"title", *_NOTES}}
-    notes = {"description": " ".join((info.description or "").split()), "default": _plain(default(info))}
+    held = _plain(default(info)) if default(info) is not None else _block(info.default)
+    notes = {"description": " ".join((info.description or "").split()), "default": held}
     if info.examples:
         notes["examples"] = [_value(str(line), info) for line in info.examples]
     return {**{key: value for key, value in notes.items() if value not in (None, "")}, **said}
+
+
+def _block(value: Any) -> JsonObject | None:
+    """What a block is filled with that nobody writes, where that is not what its own keys say."""
+    if not isinstance(value, BaseModel):
+        return None
+    fields = ((name, type(value).model_fields[name]) for name in value.model_fields_set)
+    said = {
+        info.alias or name: FieldInfo.merge_field_infos(info, default=getattr(value, name)) for name, info in fields
+    }
+    return {key: _plain(default(info)) for key, info in said.items()} or None
 
 
 def _plain(value: Any) -> Any:

@@ -7,8 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,12 @@ from config.contracts.errors import Transient, WorkError
 from config.contracts.event import Event, digest, event_id
 from config.contracts.source import Api
 from config.queue import Accepted, Duplicate, QueueUnavailable, RunQueue
-from config.routes import RouteTable
 from config.settings import Settings
 from config.sources.apify import ApifySource, runs
 from config.sources.apify.starting import RunOptions, announcement, start, started_within
 from config.sources.apify.telling import TERMINAL, UNDER_WAY
 from config.sources.apify.webhooks import AdHocWebhook, pointing_at
 from console.failures import CommandFailed, status_of
-from workers.fetch.api import HttpApi, open_session
 
 #: Seconds of one long poll: short enough to see how the run goes on.
 _POLL = 5
@@ -55,20 +52,6 @@ class Wish:
     content_type: str = "application/json"
 
 
-def chosen(table: RouteTable, name: str | None) -> ApifySource:
-    """The source to start on. Raises CommandFailed."""
-    found = {each: source for each, source in table.sources.items() if isinstance(source, ApifySource)}
-    known = ", ".join(found) or "none"
-    if name is None and len(found) != 1:
-        raise CommandFailed("source_unclear", f"say which source with --source; the file has {known}")
-    source = next(iter(found.values())) if name is None else found.get(name)
-    if source is None:
-        raise CommandFailed("source_not_found", f"the file has no Apify source {name!r}; it has {known}")
-    if not source.manners.token:
-        raise CommandFailed("token_missing", f"`token` of the source {source.name} is empty: set APIFY_TOKEN")
-    return source
-
-
 def base_of(settings: Settings) -> str:
     """The receiver's address as the platform sees it. Raises CommandFailed without one."""
     if not settings.public_url:
@@ -87,7 +70,10 @@ def door_of(settings: Settings, source: ApifySource) -> AdHocWebhook:
         message = f"the platform cannot reach {urlsplit(base).hostname}: {_SET_PUBLIC_URL}"
         raise CommandFailed("public_url_loopback", message)
     if not source.secret:
-        message = f"the source {source.name} has no webhook.secrets, so its receiver would refuse the webhook"
+        message = (
+            f"the source {source.name} has no secret that a webhook set up here could bring: add webhook.secrets, "
+            "and leave webhook.verify at `token` without a header of its own (signatures are made by the platform)"
+        )
         raise CommandFailed("secret_missing", message)
     key = f"runrelay-{digest(secrets.token_hex(16), base)[:32]}"
     return pointing_at(f"{base}/webhooks/{source.name}", source.secret, idempotency_key=key)
@@ -101,14 +87,6 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name, or no address at all
         return host == "localhost" or host.endswith(".localhost")
-
-
-@asynccontextmanager
-async def api_of(source: ApifySource, *, token: bool = True) -> AsyncIterator[HttpApi]:
-    """The platform; without `token` as somebody sees it who knows ids and nothing else."""
-    manners = source.manners if token else replace(source.manners, token="")
-    async with open_session() as session:
-        yield HttpApi(session, manners)
 
 
 async def start_once(api: Api, wish: Wish, webhooks: list[AdHocWebhook]) -> dict[str, Any]:

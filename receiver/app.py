@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.contracts.source import Source
 from config.settings import Settings
 from receiver.answers import Answers, passed_on
+from receiver.capturing import Capturing
 from receiver.endpoint import PREFIX, Door, Queue
 from receiver.health import Health
 from receiver.journal import Journal
@@ -52,7 +53,8 @@ def create_app(
         exception_handlers={HTTPException: passed_on},
     )
     app.router.redirect_slashes = False  # a redirect would repeat the path, and a path may hold a token
-    limits = Limits(Door(sources, queue), gate=gate, seconds=settings.receive_timeout)
+    door = Door(sources, queue, Capturing(queue, metrics))
+    limits = Limits(door, gate=gate, seconds=settings.receive_timeout)
     app.webhooks = Answers(Journal(limits, metrics=metrics))
     app.state.gate = gate
     app.state.metrics = metrics

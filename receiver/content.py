@@ -1,10 +1,14 @@
 """What the head of a webhook says: its headers by name, the secret in it, and whether its body is read at all."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
+
+#: JSON, or a format made of it (RFC 6839, "+json"): `application/cloudevents+json`, for instance.
+_JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]{1,100}\+)?json")
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -38,7 +42,7 @@ def _is_encoded(raw: RawHeaders) -> bool:
 @lru_cache(maxsize=64)
 def _is_json(content_type: str) -> bool:
     media_type, *parameters = content_type.lower().split(";")
-    return media_type.strip() == "application/json" and all(map(_is_harmless, parameters))
+    return _JSON.fullmatch(media_type.strip()) is not None and all(map(_is_harmless, parameters))
 
 
 def _is_harmless(parameter: str) -> bool:

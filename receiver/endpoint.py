@@ -12,7 +12,9 @@ from config.contracts.event import Event, Ignored, Test
 from config.contracts.kinds import Kind
 from config.contracts.source import Source
 from config.queue import Accepted, Duplicate, QueueUnavailable
+from config.webhooks.captured import hidden
 from receiver.answers import Answer, only, path_not_found, taken
+from receiver.capturing import Capturing, Shelf, Tape
 from receiver.content import by_name, require_json, secret_in
 from receiver.journal import Entry
 
@@ -22,7 +24,7 @@ log = structlog.get_logger()
 PREFIX = "/webhooks/"
 
 
-class Queue(Protocol):
+class Queue(Shelf, Protocol):
     """Where events go. `config.queue.RunQueue` is one."""
 
     async def accept(self, events: Sequence[Event], /) -> Sequence[Accepted | Duplicate]:
@@ -45,9 +47,10 @@ class Door:
     A bare ASGI callable: every webhook passes here, and a router and a request object would cost as much as the rest.
     """
 
-    def __init__(self, sources: Mapping[str, Source], queue: Queue) -> None:
+    def __init__(self, sources: Mapping[str, Source], queue: Queue, capturing: Capturing) -> None:
         self.sources = sources
         self.queue = queue
+        self.capturing = capturing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self.receive(scope, receive)
@@ -60,11 +63,14 @@ class Door:
         entry.source = source.name
         headers = by_name(scope["headers"])
         source.admit(scope["client"][0] if scope["client"] else None)
-        source.authenticate(secret or secret_in(headers), headers)
-
-        require_json(headers, scope["headers"])
-        body = await whole_body(receive)
-        source.verify(headers, body)
+        tape = Tape(receive) if source.capture else None
+        try:
+            body = await proven(source, secret, headers, scope, tape.receive if tape else receive)
+        except Refused as refusal:
+            if tape:
+                path = f"{PREFIX}{name}/{hidden(secret)}" if secret else f"{PREFIX}{name}"
+                await self.capturing.keep(source, refusal, path, scope, tape)
+            raise
         event = source.parse(headers, body)
         entry.describes(event)
 
@@ -113,6 +119,18 @@ def addressed(scope: Scope) -> tuple[str, str]:
     if scope["method"] != "POST":
         raise only("POST")
     return name, secret
+
+
+async def proven(source: Source, secret: str, headers: Mapping[str, str], scope: Scope, receive: Receive) -> bytes:
+    """The body, once head and body have proven whose they are. What the head cannot prove, no body is read for.
+
+    Raises Refused.
+    """
+    source.authenticate(secret or secret_in(headers), headers)
+    require_json(headers, scope["headers"])
+    body = await whole_body(receive)
+    source.verify(headers, body)
+    return body
 
 
 async def whole_body(receive: Receive) -> bytes:

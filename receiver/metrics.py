@@ -43,6 +43,12 @@ class Metrics:
             ["answer"],
             registry=self.registry,
         )
+        self.kept = Counter(
+            "runrelay_webhooks_captured",
+            "Webhooks that could not be verified, by what became of them where the file says that they are kept.",
+            ["source", "outcome"],
+            registry=self.registry,
+        )
         self.seconds = Tally("runrelay_webhook_seconds", "Time to answer a webhook.", SECONDS)
         self.bytes = Tally("runrelay_webhook_bytes", "Bytes read of a webhook's body.", BYTES)
         self.registry.register(self.seconds)
@@ -56,6 +62,9 @@ class Metrics:
         self._answered[source, answer].inc()
         self.seconds.observe(seconds)
         self.bytes.observe(size)
+
+    def captured(self, source: str, outcome: str) -> None:
+        self.kept.labels(source, outcome).inc()
 
     def refused_connection(self, answer: str) -> None:
         self.refused.labels(answer).inc()

@@ -28,13 +28,16 @@ MEANINGS: Mapping[Kind, str] = {
     Kind.REQUEST_INVALID: "not HTTP/1.1, or the body is not JSON in UTF-8",
     Kind.TOKEN_MISSING: "no secret came along",
     Kind.TOKEN_INVALID: "the secret is not one of the source's active ones",
+    Kind.SIGNATURE_MISSING: "the source takes signed webhooks, and something that belongs to a signature is not there",
+    Kind.SIGNATURE_INVALID: "the signature fits none of the source's active secrets, cannot be read, or is too old",
     Kind.ADDRESS_FORBIDDEN: "the source takes webhooks from certain addresses, and this is none of them",
     Kind.SOURCE_NOT_FOUND: "no source of this name is configured",
     Kind.PATH_NOT_FOUND: "nothing is at this path; no redirects are made",
     Kind.METHOD_NOT_ALLOWED: "see `Allow`",
     Kind.REQUEST_TIMEOUT: "headers or body were not complete within `RUNRELAY_RECEIVE_TIMEOUT` seconds; send it again",
     Kind.PAYLOAD_TOO_LARGE: f"the body has more than {MOST_BYTES} bytes, declared or in chunks",
-    Kind.CONTENT_TYPE_UNSUPPORTED: "not `application/json` in UTF-8, or with a `Content-Encoding`",
+    Kind.CONTENT_TYPE_UNSUPPORTED: "not `application/json` or `application/…+json` in UTF-8, or with a "
+    "`Content-Encoding`",
     Kind.EVENT_INVALID: "JSON, but not an object, or no run id where one should be",
     Kind.RATE_LIMITED: f"{MOST_AT_ONCE} webhooks, or {MOST_BYTES_AT_ONCE} bytes of their bodies, are under way, or "
     f"{MOST_IN_A_ROW} requests wait on this connection; send it again",
@@ -117,7 +120,8 @@ SCHEMAS: Json = {
     },
     "Event": {
         "type": "object",
-        "description": "The platform's webhook. Nothing in it is believed but the id of the run.",
+        "description": "The platform's webhook. Nothing in it is believed but the id of the run, unless it "
+        "is signed and the platform has no API to ask.",
         "examples": [{"eventType": "ACTOR.RUN.SUCCEEDED", "resource": {"id": "HG7ML7M8z78YcAPEB"}}],
     },
     "Fine": {
@@ -186,7 +190,7 @@ def _refusal(status: int, kinds: Sequence[Kind], allowed: str) -> Json:
 def _headers(status: int, allowed: str) -> Json:
     retry = {"description": "Seconds.", "schema": {"type": "integer", "enum": _pauses(status)}}
     headers: dict[int, Json] = {
-        401: {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}},
+        401: {"WWW-Authenticate": {"required": True, "schema": {"enum": ["Bearer", "Signature"]}}},
         405: {"Allow": {"required": True, "schema": {"const": allowed}}},
         429: {"Retry-After": {**retry, "description": "Seconds; not when it is the connection that is full."}},
         503: {"Retry-After": {**retry, "required": True}},

@@ -17,6 +17,7 @@ from config import cases, shapes  # noqa: E402  # found through the line above
 from config.language.conditions import CONDITIONS  # noqa: E402  # the same
 from config.language.filters import FILTERS  # noqa: E402  # the same
 from config.settings import Settings  # noqa: E402  # the same
+from console import source_pages  # noqa: E402  # the same
 from console.cli.main import command_line as line  # noqa: E402  # the same
 from console.options import Option, option  # noqa: E402  # the same
 from console.sink_pages import Page, pages  # noqa: E402  # the same
@@ -170,6 +171,38 @@ def _option_default(one: Option) -> str:
     return "required" if one.default is None else f"`{_plain(one.default)}`" if one.default else ""
 
 
+SOURCES = ROOT / "docs/reference/sources.md"
+_SOURCES_HEAD = """\
+# Sources
+
+Whose runs are heard of: `type:` under `sources:`. Without a `type:` the name of a source is its type. Webhooks of the
+source `NAME` go to `/webhooks/NAME`; [Verify webhooks](../how-to/verify-webhooks.md) tells what `verify` can do, and
+[runrelay.yaml](configuration.md) how the file is read. `runrelay sources` shows the sources of a file, and
+`runrelay sources TYPE` the same as here; `scripts/reference.py` writes this page from the sources themselves. What is
+not here can be [described in the file](#generic), or [have a module of its own](../how-to/write-a-source.md).
+
+| type | platform | |
+|---|---|---|
+"""
+
+
+def sources() -> str:
+    """docs/reference/sources.md."""
+    found = source_pages.pages()
+    return _SOURCES_HEAD + "".join(map(_source_row, found)) + "".join(map(_source, found))
+
+
+def _source_row(page: source_pages.Page) -> str:
+    return f"| [`{page.type}`](#{page.type}) | {page.about.platform if page.about else ''} | {_plain(page.summary)} |\n"
+
+
+def _source(page: source_pages.Page) -> str:
+    about = page.about
+    said = f"\n\nPromise: {about.promise}.\n\nTested against: {about.tested}." if about else ""
+    example = f"\n```yaml\n{about.example.strip()}\n```\n" if about else ""
+    return f"\n## `{page.type}`\n\n{page.text}{said}\n{_sink_options('of the source', page.options)}{example}"
+
+
 LANGUAGE = ROOT / "docs/reference/language.md"
 _EXAMPLE = re.compile(r"`([^`]+)` → `([^`]+)`")
 
@@ -235,3 +268,4 @@ if __name__ == "__main__":
     ENVIRONMENT.write_text(environment())
     COMMANDS.write_text(command_line())
     SINKS.write_text(sinks())
+    SOURCES.write_text(sources())

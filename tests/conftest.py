@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from config.settings import Settings, load_settings
 from console.embedded import embedded_valkey
 
-for contract in ("contract", "killed", "servers"):
+for contract in ("contract", "killed", "servers", "source_contract"):
     pytest.register_assert_rewrite(f"workers.testing.{contract}")
 pytest_plugins = ["tests.matrix", "tests.servers"]
 

@@ -203,7 +203,7 @@ def run_of(case: Case) -> Run:
     return Run(
         id=told.id,
         source=case.source,
-        status=told.status,
+        status=case.status,
         terminal=True,
         life=told.finished,
         finished=told.ended,
@@ -218,7 +218,7 @@ def run_of(case: Case) -> Run:
         datasets={alias: alias for alias in aliases},
         stores={"default": "default"},
         queues={"default": "default"},
-        fields=told.fields(),
+        fields=told.fields(case.status),
     )
 
 

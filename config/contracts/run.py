@@ -14,8 +14,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         status: the platform's own word, for instance `SUCCEEDED` or `TIMED-OUT`.
         terminal: whether the run has ended.
         succeeded: whether it came to its own end, so that what it left is all there is to find.
-        life: the moment it finished, exactly as the platform wrote it; a run that is resurrected and finishes again
-            has another life. Empty while the run has not ended.
+        life: the moment it finished, ISO 8601, exactly as the platform wrote it if it writes that; a run that is
+            resurrected and finishes again has another life. Empty while the run has not ended.
         finished: the same as Unix seconds; 0.0 while the run has not ended.
         cost: US dollars; None if the platform does not say.
         account: id of the account that owns the run.

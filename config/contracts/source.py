@@ -1,7 +1,7 @@
 """What a platform is to us: one dialect, two halves (its webhooks, its API), no I/O of its own.
 
 A source is one module or package, `config/sources/<type>`, with `Config` (a pydantic model of the options under
-`sources.<name>`) and `connect(name, config) -> Source`.
+`sources.<name>`) and `connect(name, config) -> Source`; those of ours also have `ABOUT`, for the reference.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -13,6 +13,23 @@ from config.contracts.document import Document
 from config.contracts.errors import WorkError
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class AboutSource:
+    """What the reference says of a type of sources besides its docstring and its options.
+
+    Attributes:
+        platform: whose runs it knows.
+        promise: what holds of what is read.
+        tested: against what, and what nobody could try.
+        example: `sources:` of a file, as YAML.
+    """
+
+    platform: str
+    promise: str
+    tested: str
+    example: str
 
 
 @dataclass(frozen=True, slots=True)

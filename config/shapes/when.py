@@ -17,12 +17,12 @@ class FactsShape(Shape):
     source: Texts = Field((), description="A name under `sources`.", examples=["source: apify"])
     actor: Texts = Field(
         (),
-        description="The Actor, as `owner/name`, `owner~name` or its id.",
+        description="What ran: at Apify the Actor, as `owner/name`, `owner~name` or its id.",
         examples=['actor: ["acme/shop-*", apify/web-scraper]'],
     )
     task: Texts = Field(
         (),
-        description="The task that started it, as `owner/name`, `owner~name` or its id.",
+        description="The saved task that started it, as `owner/name`, `owner~name` or its id.",
         examples=["task: acme/nightly"],
     )
     build: Texts = Field((), description="The Actor's build: its number, or a tag.", examples=["build: latest"])

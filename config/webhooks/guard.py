@@ -21,8 +21,13 @@ class Guard:
         self._addresses = Addresses((networks or {}).get(allowed, ()) if isinstance(allowed, str) else allowed)
         written = (secret.get_secret_value() for secret in (webhook.secrets if webhook else ()))
         self._secrets = [secret for secret in written if secret]
-        self._static = StaticSecrets(self._secrets)
+        self._static = StaticSecrets(self._secrets, header=self._header)
         self._signed = _signed(self.verify, self._secrets)
+
+    @property
+    def _header(self) -> str | None:
+        """Where the secret itself stands, if not in `Authorization` or the path."""
+        return self.verify.header if isinstance(self.verify, Token) else None
 
     @property
     def secret(self) -> str:
@@ -35,11 +40,11 @@ class Guard:
         self._addresses.check(address)
 
     def authenticate(self, presented: str | None, headers: Mapping[str, str]) -> None:
-        """Raises Refused (token_missing, token_invalid; signature_missing)."""
-        if isinstance(self.verify, Token):
-            self._static.check(presented if self.verify.header is None else headers.get(self.verify.header))
-        elif self._signed and self._signed.form.header not in headers:
-            raise self._signed.missing()
+        """Raises Refused (token_missing, token_invalid; signature_missing, signature_invalid)."""
+        if self._signed:
+            self._signed.check_head(headers)
+        else:
+            self._static.check(headers.get(self._header) if self._header else presented)
 
     def check(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raises Refused (signature_missing, signature_invalid)."""

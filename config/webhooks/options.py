@@ -1,22 +1,64 @@
 """What `webhook` of any source may say about who is let in."""
 
+import base64
+import re
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from config.contracts.source import Capture
 from config.units import Duration
 
-#: Names that a template may use beside `body`: headers, or parts of the signature's own header.
+#: What a template has from elsewhere, by the name of a header or of a part of the signature's own.
+FIELD = re.compile(r"\{([^{}]*)\}")
+#: What keys of Standard Webhooks begin with: symmetric ones, which we know, and both halves of the others.
+KEY_PREFIX, KEY_PAIRS = "whsec_", ("whsk_", "whpk_")
+
 _HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"
-Header = Annotated[str, Field(pattern=_HEADER), AfterValidator(str.lower)]
+#: No header that anybody signs has so short a name: `t` and `ts` are parts.
+_SHORTEST_HEADER = 3
+Name = Annotated[str, AfterValidator(str.lower)]
+Header = Annotated[Name, Field(pattern=_HEADER)]
 
 
 def _one_at_least(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not any(secret.get_secret_value() for secret in secrets):
         raise ValueError("every secret is empty, so no webhook could come in: set one of them")
     return secrets
+
+
+def key_of(secret: str) -> bytes:
+    """The key that a secret of Standard Webhooks stands for. Raises ValueError, without the secret in it."""
+    if secret.startswith(KEY_PAIRS):
+        raise ValueError(
+            "a secret is one of a key pair (`v1a`), which is not supported: ask for a symmetric one, `whsec_…`"
+        )
+    try:
+        key = base64.b64decode(secret.removeprefix(KEY_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError(f"a secret of Standard Webhooks is base64, mostly behind `{KEY_PREFIX}`: copy it whole")
+    return key
+
+
+def _is_key(secret: str, which: str) -> None:
+    """Empty ones are ignored. Raises ValueError."""
+    try:
+        if secret:
+            key_of(secret)
+    except ValueError as exc:
+        raise ValueError(f"{exc} ({which})") from None
 
 
 def _is_network(text: str) -> str:
@@ -53,13 +95,14 @@ class Hmac(Options):
 
     scheme: Literal["hmac"]
     header: Header = Field(
-        description="Where the signature stands; several may, behind commas or blanks.",
+        description="Where the signature stands; several may, behind commas, semicolons or blanks.",
         examples=["header: X-Hub-Signature-256"],
     )
-    part: str | None = Field(
+    part: Name | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9_]{1,32}$",
-        description="The header holds `name=value` behind commas, and the signature is the value of this name.",
+        pattern=r"^[A-Za-z0-9_-]{1,32}$",
+        description="The header holds `name=value` behind commas or semicolons, and the signature is the value of this "
+        "name.",
         examples=["part: v1"],
     )
     prefix: str = Field(
@@ -74,7 +117,7 @@ class Hmac(Options):
         "of the other parts of the signature's header, by name.",
         examples=['signed: "{x-timestamp}.{body}"'],
     )
-    timestamp: str | None = Field(
+    timestamp: Name | None = Field(
         None,
         max_length=64,
         description="The header or part that says when it was signed, as Unix time or ISO 8601; `signed` must have it.",
@@ -88,9 +131,49 @@ class Hmac(Options):
         examples=["tolerance: 5m"],
     )
 
+    @field_validator("signed")
+    @classmethod
+    def _is_template(cls, signed: str, info: ValidationInfo) -> str:
+        names = [name.lower() for name in FIELD.findall(signed)]
+        if re.search(r"[{}]", FIELD.sub("", signed)):
+            raise ValueError("a brace has no other half: names stand in `{…}`")
+        if names.count("body") != 1:
+            raise ValueError("`signed` must have `{body}` once: what is not signed could be anybody's")
+        for name in names:
+            _is_field(name, info.data.get("header"), info.data.get("part"))
+        return FIELD.sub(lambda found: found[0].lower(), signed)
+
+    @field_validator("timestamp")
+    @classmethod
+    def _is_signed(cls, timestamp: str | None, info: ValidationInfo) -> str | None:
+        if timestamp is not None and f"{{{timestamp}}}" not in info.data.get("signed", f"{{{timestamp}}}"):
+            raise ValueError(
+                f"`signed` must have `{{{timestamp}}}`: a time that is not signed can be made up, and an old webhook "
+                "sent again"
+            )
+        return timestamp
+
+    @field_validator("tolerance")
+    @classmethod
+    def _is_of_timestamp(cls, tolerance: float, info: ValidationInfo) -> float:
+        if info.data.get("timestamp", "") is None:
+            raise ValueError("`tolerance` is about `timestamp`, which is not there: say where the time stands")
+        return tolerance
+
+
+def _is_field(name: str, header: str | None, part: str | None) -> None:
+    """Raises ValueError for what a template cannot have."""
+    if not re.match(_HEADER, name):
+        raise ValueError("names in braces are those of headers, or of parts of the signature's header")
+    if name in {header, part}:
+        raise ValueError(f"`{{{name}}}` is the signature itself, which cannot sign itself")
+    if part is None and len(name) < _SHORTEST_HEADER:
+        raise ValueError(f"`{{{name}}}` looks like a part of the header: say with `part` which one is the signature")
+
 
 class StandardWebhooks(Options):
-    """As standardwebhooks.com specifies it, version 1.0.0, with symmetric keys (`v1`)."""
+    """As standardwebhooks.com specifies it, version 1.0.0, with symmetric keys (`v1`); the headers may begin with
+    `svix-`, too."""
 
     scheme: Literal["standard_webhooks"]
     tolerance: Duration = Field(
@@ -117,14 +200,14 @@ class CaptureOptions(Options):
 class Webhook(Options):
     """How webhooks of a source are recognised."""
 
-    secrets: Annotated[tuple[SecretStr, ...], AfterValidator(_one_at_least)] = Field(
-        description="Any of them opens the door, two while one replaces the other; empty ones are ignored."
-    )
     verify: Verify = Field(
         Token(scheme="token"),
         description="How a webhook proves that it knows a secret: `token`, `hmac` or `standard_webhooks`; options "
         "stand beside `scheme`.",
         examples=["verify: standard_webhooks"],
+    )
+    secrets: Annotated[tuple[SecretStr, ...], AfterValidator(_one_at_least)] = Field(
+        description="Any of them opens the door, two while one replaces the other; empty ones are ignored."
     )
     allow_ips: Literal["any"] | tuple[Network, ...] = Field(
         "any", description="Addresses webhooks may come from: anybody's, or those of a list of networks."
@@ -134,3 +217,11 @@ class Webhook(Options):
         description="Keep webhooks that could not be verified, without their secrets, for `runrelay captured`.",
         examples=["capture: {keep: 20, for: 2h}"],
     )
+
+    @field_validator("secrets")
+    @classmethod
+    def _are_keys(cls, secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        if isinstance(info.data.get("verify"), StandardWebhooks):
+            for number, secret in enumerate((each.get_secret_value() for each in secrets), 1):
+                _is_key(secret, f"number {number} of the list")
+        return secrets

@@ -1,24 +1,25 @@
 """Signatures of webhooks: a keyed hash over what was sent (RFC 2104), and Standard Webhooks, which is one of them."""
 
 import base64
-import binascii
 import hmac
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
-from config.webhooks.options import Hmac, StandardWebhooks
+from config.webhooks.options import FIELD, Hmac, StandardWebhooks, key_of
 from config.wire.moments import seconds
 
-_FIELD = re.compile(r"\{([^{}]+)\}")
-_BETWEEN = re.compile(r"[,\s]+")
 #: Signatures of one webhook that are looked at: a sender has as many as it has keys.
 MOST = 16
-#: What keys of Standard Webhooks begin with, "Symmetric"; the rest is base64.
-KEY_PREFIX = "whsec_"
+#: How Svix, whose scheme became the standard, names the same headers ("Verifying Webhooks Manually" of its docs).
+SVIX = {f"webhook-{name}": f"svix-{name}" for name in ("id", "timestamp", "signature")}
+
+_PART = re.compile(r"(?:^|[,;\s])\s*([A-Za-z0-9_-]{1,32})=\"?([^,;\s\"]+)")
+_URL_SAFE = str.maketrans("-_", "+/")
 
 Clock = Callable[[], float]
 
@@ -30,117 +31,115 @@ class Signed:
     Attributes:
         keys: any of them may have signed.
         form: where signature and moment stand, and what is signed.
+        aliases: what else a header may be called.
     """
 
     keys: Sequence[bytes]
     form: Hmac
+    aliases: Mapping[str, str] = field(default_factory=dict)
     now: Clock = time.time
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Whatever can be said before the body is there. Raises Refused as `check` does."""
+        head = _Head(self, headers)
+        head.signatures()
+        self._check_moment(head)
+        self._message(head, b"")
 
     def check(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raises Refused: signature_missing if something it needs is not there, signature_invalid if it does not fit,
-        or is too old."""
-        header = headers.get(self.form.header, "")
-        parts = _parts(header) if self.form.part else {}
-        self._check_moment(headers, parts)
-        message = self._message(headers, parts, body)
+        cannot be read, or is too old. Every signature is compared with that of every key, whichever fits."""
+        head = _Head(self, headers)
+        presented = head.signatures()
+        self._check_moment(head)
+        message = self._message(head, body)
         expected = [hmac.new(key, message, self.form.digest).digest() for key in self.keys]
-        presented = self._signatures(parts[self.form.part][:MOST] if self.form.part in parts else [header])
-        if not presented:
-            raise _missing(self.form.header)
-        fits = [hmac.compare_digest(one, key) for one in presented for key in expected]
+        fits = [hmac.compare_digest(one, other) for one in presented for other in expected]
         if not any(fits):
             raise _invalid("the signature fits none of the active secrets under webhook.secrets of this source")
 
-    def missing(self) -> Refused:
-        """What to answer when nothing was signed at all."""
-        return _missing(self.form.header)
-
-    def _check_moment(self, headers: Mapping[str, str], parts: Mapping[str, list[str]]) -> None:
+    def _check_moment(self, head: "_Head") -> None:
         if self.form.timestamp is None:
             return
         try:
-            off = abs(self.now() - seconds(_value(self.form.timestamp, headers, parts)))
+            off = abs(self.now() - seconds(head.value(self.form.timestamp)))
         except (ValueError, OverflowError):
             raise _invalid(f"`{self.form.timestamp}` is not a moment") from None
         if off > self.form.tolerance:
-            raise _invalid("it was signed too long ago, or the clocks differ")
+            raise _invalid(f"`{self.form.timestamp}` is too long ago, or the clocks differ: sign it anew")
 
-    def _message(self, headers: Mapping[str, str], parts: Mapping[str, list[str]], body: bytes) -> bytes:
+    def _message(self, head: "_Head", body: bytes) -> bytes:
         """What is signed. The body is put in as it came, never as text."""
-        pieces = _FIELD.split(self.form.signed)
-        return b"".join(
-            piece.encode()
-            if index % 2 == 0
-            else body
-            if piece == "body"
-            else _value(piece, headers, parts).encode("latin-1")
-            for index, piece in enumerate(pieces)
-        )
+        pieces = FIELD.split(self.form.signed)
+        said = [piece.encode() for piece in pieces]
+        said[1::2] = [body if name == "body" else head.value(name).encode("latin-1") for name in pieces[1::2]]
+        return b"".join(said)
 
-    def _signatures(self, written: Sequence[str]) -> list[bytes]:
-        """Those that can be read. What has another prefix is of another version."""
-        words = [word for text in written for word in _BETWEEN.split(text) if word]
-        if self.form.prefix:
-            words = _prefixed(written, self.form.prefix)
-        decoded = (_decoded(word, self.form.encoding) for word in words[:MOST])
-        return [one for one in decoded if one is not None]
+
+class _Head:
+    """What the head of one webhook says, by the names that the file uses for it."""
+
+    def __init__(self, signed: Signed, headers: Mapping[str, str]) -> None:
+        self.form, self.aliases, self.headers = signed.form, signed.aliases, headers
+        self.parts: dict[str, list[str]] = {}
+        self.header = self.value(self.form.header)
+        for name, value in _PART.findall(self.header) if self.form.part else ():
+            self.parts.setdefault(name.lower(), []).append(value)
+
+    def value(self, name: str) -> str:
+        """Raises Refused (signature_missing)."""
+        (part, *_) = self.parts.get(name, [""])
+        said = part or self.headers.get(name) or self.headers.get(self.aliases.get(name, ""))
+        if not said:
+            raise Refused(
+                Kind.SIGNATURE_MISSING,
+                f"sign the webhook: `{name}` did not come along",
+                {"WWW-Authenticate": "Signature"},
+            )
+        return said
+
+    def signatures(self) -> list[bytes]:
+        """Those that can be read. What has another prefix is of another version. Raises Refused (signature_invalid)."""
+        decoded = (_decoded(word, self.form.encoding) for word in islice(self._words(), MOST))
+        found = [one for one in decoded if one is not None]
+        if not found:
+            raise _invalid(f"`{self.form.header}` has no signature as `webhook.verify` of this source describes it")
+        return found
+
+    def _words(self) -> Iterator[str]:
+        """A prefix may have a comma or a blank in it, a signature has none."""
+        written = self.parts.get(self.form.part, []) if self.form.part else [self.header]
+        word = rf"(?:^|[,;\s]){re.escape(self.form.prefix)}([^,;\s]+)"
+        return (found[1] for text in written for found in re.finditer(word, text))
+
+
+#: Standard Webhooks 1.0.0, "Signature scheme": `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`.
+STANDARD = Hmac(
+    scheme="hmac",
+    header="webhook-signature",
+    prefix="v1,",
+    encoding="base64",
+    signed="{webhook-id}.{webhook-timestamp}.{body}",
+    timestamp="webhook-timestamp",
+)
 
 
 def standard(options: StandardWebhooks, secrets: Sequence[str], now: Clock = time.time) -> Signed:
-    """Standard Webhooks 1.0.0, "Signature scheme": `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`."""
-    form = Hmac(
-        scheme="hmac",
-        header="webhook-signature",
-        prefix="v1,",
-        encoding="base64",
-        signed="{webhook-id}.{webhook-timestamp}.{body}",
-        timestamp="webhook-timestamp",
-        tolerance=options.tolerance,
-    )
-    return Signed([key_of(secret) for secret in secrets], form, now)
-
-
-def key_of(secret: str) -> bytes:
-    """The key that a secret of Standard Webhooks stands for. Raises ValueError without the secret in it."""
-    try:
-        return base64.b64decode(secret.removeprefix(KEY_PREFIX), validate=True)
-    except binascii.Error:
-        raise ValueError(f"a secret of Standard Webhooks is base64 behind `{KEY_PREFIX}`") from None
-
-
-def _parts(header: str) -> dict[str, list[str]]:
-    """`t=1,v1=ab,v1=cd` by name."""
-    found: dict[str, list[str]] = {}
-    for piece in header.split(","):
-        name, _, value = piece.strip().partition("=")
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def _prefixed(written: Sequence[str], prefix: str) -> list[str]:
-    """The words behind the prefix; what separates two of them may be part of it (`v1,`)."""
-    words = [word.strip(",") for text in written for word in text.split()]
-    pieces = words if "," in prefix else [piece for word in words for piece in word.split(",")]
-    return [piece.removeprefix(prefix) for piece in pieces if piece.startswith(prefix)]
-
-
-def _value(name: str, headers: Mapping[str, str], parts: Mapping[str, list[str]]) -> str:
-    value = next(iter(parts.get(name, ())), "") or headers.get(name.lower(), "")
-    if not value:
-        raise _missing(name)
-    return value
+    """Raises ValueError for a secret that is no key."""
+    form = STANDARD.model_copy(update={"tolerance": options.tolerance})
+    return Signed([key_of(secret) for secret in secrets], form, SVIX, now)
 
 
 def _decoded(word: str, encoding: str) -> bytes | None:
+    """Base64 of either alphabet, padded or not."""
     try:
-        return bytes.fromhex(word) if encoding == "hex" else base64.b64decode(word, validate=True)
-    except (ValueError, binascii.Error):
+        if encoding == "hex":
+            return bytes.fromhex(word)
+        plain = word.rstrip("=").translate(_URL_SAFE)
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
         return None
 
 
-def _missing(name: str) -> Refused:
-    return Refused(Kind.SIGNATURE_MISSING, f"sign the webhook: `{name}` is not there, or not as it should be")
-
-
 def _invalid(why: str) -> Refused:
-    return Refused(Kind.SIGNATURE_INVALID, why)
+    return Refused(Kind.SIGNATURE_INVALID, why, {"WWW-Authenticate": "Signature"})

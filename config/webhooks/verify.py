@@ -15,9 +15,14 @@ class StaticSecrets:
 
     Kept and compared as sha256 digests, all of them, without an early exit, so that the time an answer takes says
     nothing about them.
+
+    header: where the platform is to send it; None: as our webhooks are set up.
     """
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], *, header: str | None = None) -> None:
+        self._place = (
+            f"in `{header}`" if header else "as `Authorization: Bearer <secret>`, or as the last part of the path"
+        )
         self._digests = [_sha(secret) for secret in secrets if secret]
 
     def check(self, presented: str | None) -> None:
@@ -25,7 +30,7 @@ class StaticSecrets:
         if not presented:
             raise Refused(
                 Kind.TOKEN_MISSING,
-                "send the webhook's secret as `Authorization: Bearer <secret>`, or as the last part of the path",
+                f"send the webhook's secret {self._place}",
                 {"WWW-Authenticate": "Bearer"},
             )
         digest = _sha(presented)

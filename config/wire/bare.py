@@ -45,8 +45,9 @@ class Bare:
         return True
 
     def describe(self, run: Run, /) -> Mapping[str, Any]:
+        """`run.id` and `run.status` are there whatever the platform calls them, as `when` knows them."""
         return {
-            "run": run.fields,
+            "run": {**run.fields, "id": run.id, "status": run.status},
             "actor": {"id": run.actor_id, "name": run.actor},
             "task": {"id": run.task_id, "name": run.task},
             "build": {"number": run.build, "tags": list(run.tags)},

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+from multidict import MultiDict
+
 _LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[\w!#$&+.^`|~-]+\*?\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s",;]*))?)*)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s",;]*))', re.IGNORECASE)
 
@@ -21,8 +23,9 @@ def following(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def below(base_url: str, address: str) -> tuple[str, dict[str, str]]:
-    """An address of the API as (path below `base_url`, parameters); it may be written as a path.
+def below(base_url: str, address: str) -> tuple[str, MultiDict[str]]:
+    """An address of the API as (path below `base_url`, parameters, each as often as it comes); it may be written as a
+    path.
 
     Raises Elsewhere if it does not lie there: our token must not go anywhere else.
     """
@@ -31,4 +34,4 @@ def below(base_url: str, address: str) -> tuple[str, dict[str, str]]:
     path = there.path.removeprefix(base.path.rstrip("/"))
     if not same or not (there.path == base.path.rstrip("/") + path and path.startswith("/")) or ".." in path.split("/"):
         raise Elsewhere("it leads away from the API")
-    return path, dict(parse_qsl(there.query, keep_blank_values=True))
+    return path, MultiDict(parse_qsl(there.query, keep_blank_values=True))

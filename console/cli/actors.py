@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from console.choosing import api_of
 from console.cli.desk import Desk, desk_of
 from console.cli.options import example
 from console.cli.output import plain
@@ -17,7 +18,7 @@ from console.following import Fate, follow
 from console.opening import nearby, open_ledger
 from console.receipts import receipt_table, row_of
 from console.signals import run
-from console.starting import Wish, announce, api_of, door_of, followed, inbox_answers, start_once
+from console.starting import Wish, announce, door_of, followed, inbox_answers, start_once
 
 Wait = Annotated[
     float | None, typer.Option("--wait-for-finish", min=0, max=60, help="Seconds the platform may wait for its end.")

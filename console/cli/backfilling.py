@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from config.contracts.errors import NotFound, Permanent
 from config.contracts.source import Listing
 from config.queue import RunQueue
 from config.routes import RouteTable
 from config.settings import Settings
+from config.sources.apify import ApifySource
 from console.backfill import MOST, Backfill, Fate, Past
 from console.cli.advancing import Advance, pace_of
 from console.cli.ledger import table_of
@@ -75,11 +77,12 @@ def backfill(
     """
     if selection.since is None:
         raise typer.BadParameter("say how far back: --since 30d")
-    for name in (*selection.when.actor, *selection.when.task):
-        known(name.replace("*", "x"))
     settings = nearby(open_settings(config))
     table = open_table(settings)
     sources = listings(table, next(iter(selection.when.source), None))
+    if any(isinstance(source, ApifySource) for source in sources):
+        for name in (*selection.when.actor, *selection.when.task):
+            known(name.replace("*", "x"))
     filling = _Filling(Output(json), pace, dry_run=dry_run)
     try:
         run(filling.perform(settings, table, sources, selection, effects=effects))
@@ -114,7 +117,12 @@ class _Filling:
             for source in sources:
                 api = HttpApi(session, source.manners)
                 one = Backfill(source, api, ledger, inbox, table, names, selection, effects=effects)
-                await self._fill(one, advance)
+                try:
+                    await self._fill(one, advance)
+                except (NotFound, Permanent) as no:  # it lists none, or none of that Actor
+                    if len(sources) == 1:
+                        raise
+                    self.out.note(f"{source.name}: {no.detail}")
         self.done = True
 
     async def _fill(self, one: Backfill, advance: Advance) -> None:

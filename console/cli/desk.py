@@ -7,11 +7,11 @@ from typing import Any
 from config.contracts.source import Api
 from config.settings import Settings
 from config.sources.apify import ApifySource
+from console.choosing import api_of, chosen_apify
 from console.cli.options import Config, Json, Source
 from console.cli.output import Output
 from console.opening import open_settings, open_table
 from console.signals import run
-from console.starting import api_of, chosen
 
 
 @dataclass(frozen=True)
@@ -35,4 +35,4 @@ class Desk:
 def desk_of(source: Source = None, config: Config = None, json: Json = False) -> Desk:
     """Raises ConfigInvalid, CommandFailed."""
     settings = open_settings(config)
-    return Desk(settings, chosen(open_table(settings), source), Output(json))
+    return Desk(settings, chosen_apify(open_table(settings), source), Output(json))

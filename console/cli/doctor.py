@@ -7,7 +7,9 @@ from typing import Any
 import typer
 
 from config.contracts.errors import ConfigInvalid
+from config.contracts.source import Source
 from config.freshness import Freshness
+from config.route import SourceSpec
 from config.settings import Settings
 from config.sources.apify import ApifySource
 from console import examining
@@ -69,10 +71,11 @@ def _examinations(settings: Settings) -> Iterator[Examination]:
     yield "freshness", examining.freshness(settings, _fresh(settings))
     yield "source_data", examining.source_data(settings, sources_of(settings))
     yield "spool", examining.spool(settings)
-    for source in _sources(settings):
+    for spec, source in _sources(settings):
         yield f"{source.name}.token", examining.token(source)
-        yield f"{source.name}.address", examining.address(settings, source)
-        yield f"{source.name}.webhooks", examining.webhooks(settings, source)
+        yield f"{source.name}.address", examining.address(settings, spec, source)
+        if isinstance(source, ApifySource):
+            yield f"{source.name}.webhooks", examining.webhooks(settings, source)
 
 
 def _fresh(settings: Settings) -> dict[str, Freshness]:
@@ -82,9 +85,10 @@ def _fresh(settings: Settings) -> dict[str, Freshness]:
         return {}
 
 
-def _sources(settings: Settings) -> list[ApifySource]:
+def _sources(settings: Settings) -> list[tuple[SourceSpec, Source]]:
     try:
-        return [each for each in open_table(settings).sources.values() if isinstance(each, ApifySource)]
+        table = open_table(settings)
+        return [(table.declared[name], source) for name, source in table.sources.items()]
     except ConfigInvalid:
         return []
 

@@ -32,6 +32,7 @@ GROUPS = {
     "actors": ("start", "call"),
     "platform": ("actor",),
     "webhooks": ("webhooks",),
+    "captured": ("captured",),
     "up": ("up",),
     "demo": ("demo",),
     "serving": ("receiver", "worker"),
@@ -46,6 +47,7 @@ GROUPS = {
     "replaying": ("replay",),
     "backfilling": ("backfill",),
     "reconciling": ("reconcile",),
+    "sources": ("sources",),
     "sinks": ("sinks",),
     "schema": ("schema",),
 }
@@ -68,7 +70,8 @@ def command_line(command: str = "") -> typer.Typer:
     """The command line, with every command or only with those that are told together with one."""
     app = typer.Typer(
         name="runrelay",
-        help="Hears that an Apify Actor run finished, reads everything it left behind, and delivers it with a receipt.",
+        help="Hears that a run at Apify, ittybit or elsewhere finished, reads everything it left, and delivers it "
+        "with a receipt.",
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,

@@ -7,6 +7,8 @@ import typer
 
 from config.routes import RouteTable
 from config.settings import Settings
+from config.sources.apify import ApifySource
+from console.choosing import api_of, chosen
 from console.cli.options import Config, Json, Source, example
 from console.cli.output import Output, plain
 from console.cli.run_options import known
@@ -14,7 +16,6 @@ from console.opening import open_settings, open_table
 from console.past_run import fetched, place_of
 from console.previewing import LONGEST, Preview, Prospect, narrowed, previews, prospect
 from console.signals import run
-from console.starting import api_of, chosen
 
 RunId = Annotated[
     str, typer.Argument(metavar="[RUN]", help="Id of a run, also as `source:id`, or of an event or a delivery of it.")
@@ -50,10 +51,10 @@ def preview(
     """
     if bool(run_id) == last or last != bool(actor):
         raise typer.BadParameter("say which run: its id, or --last and --actor", param_hint="RUN")
-    if actor:
-        known(actor)
     settings = open_settings(config)
     table = open_table(settings)
+    if last and isinstance(chosen(table, source), ApifySource):
+        known(actor)
     broken = run(_show(Output(json), settings, table, source, run_id or actor, last, (route, target), items))
     if broken:
         raise typer.Exit(1)
@@ -72,7 +73,7 @@ async def _show(
     """Whether a delivery would end as a dead letter."""
     source, run_id = (chosen(table, named), "") if last else await place_of(settings, table, named, word)
     async with api_of(source) as api:
-        found = await prospect(source, api, table, await fetched(source, api, run_id, word))
+        found = await prospect(source, api, table, await fetched(settings, source, api, run_id, word))
         _tell_run(out, found)
         found, broken = narrowed(found, table, *place), False
         if found.matched and not found.deliveries:
@@ -87,7 +88,7 @@ def _tell_run(out: Output, found: Prospect) -> None:
     run, routes = found.run, list(dict.fromkeys(one.route for one in found.deliveries))
     actor = run.actor or run.actor_id
     out.fact(run_id=run.id, source=run.source, status=run.status, actor=actor, matched=found.matched, routes=routes)
-    out.tell(f"run {run.id} {plain(run.status).plain} of {plain(actor).plain}")
+    out.tell(f"run {run.id} {plain(run.status).plain}" + (f" of {plain(actor).plain}" if actor else ""))
     if not run.terminal:
         out.tell("it has not ended: nothing is delivered before that, and it may have more items by then")
     if not found.matched:

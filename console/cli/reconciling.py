@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from config.contracts.errors import Permanent
 from config.contracts.run import Run
 from config.contracts.source import Listing, Reconcile
 from config.queue import RunQueue
@@ -90,7 +91,12 @@ async def _reconcile(
         inbox = await stack.enter_async_context(RunQueue.connect(settings))
         for source in sources:
             one = Reconciler(source, HttpApi(session, source.manners), ledger, inbox, table, names)
-            await _look(one, since, out, dry_run=dry_run)
+            try:
+                await _look(one, since, out, dry_run=dry_run)
+            except Permanent as no:  # nothing says where its runs are listed
+                if len(sources) == 1:
+                    raise
+                out.note(f"{source.name}: {no.detail}")
 
 
 async def _look(reconciler: Reconciler, since: float | None, out: Output, *, dry_run: bool) -> None:

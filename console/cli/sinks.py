@@ -65,13 +65,13 @@ def _facts(one: Page) -> dict[str, Any]:
         "extra": about.extra if about else "",
         "synonyms": list(about.synonyms) if about else [],
         "tested": about.tested if about else "",
-        "options": [_option(each) for each in one.config],
-        "target": [_option(each) for each in one.target],
+        "options": [option_facts(each) for each in one.config],
+        "target": [option_facts(each) for each in one.target],
         "missing": one.missing,
     }
 
 
-def _option(one: Option) -> dict[str, Any]:
+def option_facts(one: Option) -> dict[str, Any]:
     about = one.description
     return {"name": one.name, "kind": one.kind, "required": one.default is None, "default": one.default, "about": about}
 
@@ -82,10 +82,10 @@ def _tell(out: Output, one: Page) -> None:
     for name, value in _lines(one):
         if value:
             out.flow(f"{name:<{_INDENT}}{value}", indent=" " * _INDENT)
-    _options(out, "Options of the sink, under `sinks:`", one.config)
-    _options(out, "Options of a target, under `to:`", one.target)
+    show_options(out, "Options of the sink, under `sinks:`", one.config)
+    show_options(out, "Options of a target, under `to:`", one.target)
     if one.about:
-        out.tell(f"\nExample\n\n{_indented(one.about.example)}")
+        out.tell(f"\nExample\n\n{indented(one.about.example)}")
 
 
 def _lines(one: Page) -> Iterator[tuple[str, str]]:
@@ -97,7 +97,7 @@ def _lines(one: Page) -> Iterator[tuple[str, str]]:
         yield "Install", f"pip install 'runrelay[{one.about.extra}]'" if one.about.extra else ""
 
 
-def _options(out: Output, title: str, options: tuple[Option, ...]) -> None:
+def show_options(out: Output, title: str, options: tuple[Option, ...]) -> None:
     if not options:
         return
     table = Table(title=f"\n{title}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -110,5 +110,5 @@ def _options(out: Output, title: str, options: tuple[Option, ...]) -> None:
     out.show(table)
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.strip("\n").splitlines())

@@ -6,6 +6,7 @@ import os
 from redis.exceptions import RedisError
 
 from config.contracts.errors import Forbidden, NotFound, Transient, Unauthorized, WorkError
+from config.contracts.reasons import Reason
 from config.queue import QueueUnavailable
 from console.failures import CommandFailed, status_of
 
@@ -53,8 +54,10 @@ def _work(error: WorkError) -> CommandFailed:
         case Forbidden():
             kind = "forbidden"
             message = f"the platform does not let our token do this ({said}): is it ours, is the token scoped?"
+        case Unauthorized() if error.reason is Reason.SOURCE_UNPAID:
+            message = f"the platform wants to be paid ({said}): see to the account there"
         case Unauthorized():
-            message = f"the platform refused our token ({said}): check `token` of the source, usually APIFY_TOKEN"
+            message = f"the platform refused our token ({said}): check `token` of the source"
         case NotFound():
             kind, message = "not_found", f"the platform does not know it ({said}): check the name or id"
         case Transient() if status_of(error) == 429:

@@ -19,12 +19,13 @@ from config.sources.apify.webhooks import (
     encode,
     pointing_at,
 )
+from console.choosing import chosen_apify
 from console.cli import lasting
 from console.cli.options import Config, Json, Source, example
 from console.cli.output import Output
 from console.failures import CommandFailed
 from console.opening import open_settings, open_table
-from console.starting import base_of, chosen
+from console.starting import base_of
 
 Event = Annotated[
     list[str] | None,
@@ -102,7 +103,7 @@ def _address(url: str | None, secret: str | None, name: str | None, config: Path
     if url is not None and secret is not None:
         return url, secret
     settings = open_settings(config)
-    source = chosen(open_table(settings), name)
+    source = chosen_apify(open_table(settings), name)
     return url or f"{base_of(settings)}/webhooks/{source.name}", source.secret if secret is None else secret
 
 

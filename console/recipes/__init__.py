@@ -35,6 +35,19 @@ def _like(example: str) -> Callable[[], str]:
 _VARIABLES: Mapping[str, tuple[str, Callable[[], str]]] = {
     "APIFY_TOKEN": ("your API token: Apify Console > Settings > API & Integrations", str),
     "HOOK_SECRET": ("made up for you; webhooks must bring it", _random),
+    "ITTYBIT_API_KEY": ("the API key of your project: ittybit > API keys", str),
+    "REPLICATE_API_TOKEN": ("your API token: Replicate > Account > API tokens", str),
+    "REPLICATE_WEBHOOK_SECRET": ("what Replicate signs with: `key` of GET /v1/webhooks/default/secret", str),
+    "FIRECRAWL_API_KEY": ("your API key: Firecrawl > API Keys", str),
+    "FIRECRAWL_WEBHOOK_SECRET": ("what Firecrawl signs with: Account settings > Advanced", str),
+    "GITHUB_REPOSITORY": ("the repository, as owner/name", _like("octo-org/octo-repo")),
+    "GITHUB_TOKEN": ("a token that may read the repository's Actions: GitHub > Settings > Developer settings", str),
+    "DBT_API_URL": ("the API of your account", _like("https://cloud.getdbt.com/api/v2/accounts/1")),
+    "DBT_TOKEN": ("a service token: dbt > Account settings > Service tokens", str),
+    "DBT_WEBHOOK_SECRET": ("what dbt signs with: it is shown when the webhook is made", str),
+    "BRIGHTDATA_API_KEY": ("your API key: Bright Data > Account settings > API keys", str),
+    "API_TOKEN": ("what the platform's API wants", str),
+    "WEBHOOK_SECRET": ("what the platform signs its webhooks with", str),
     "DATABASE_URL": (
         "the database, special characters as %40",
         _like("postgresql://user:password@127.0.0.1:5432/postgres"),
@@ -60,6 +73,8 @@ _SPECIAL: Mapping[str, Mapping[str, tuple[str, Callable[[], str]]]] = {
         "APIFY_TOKEN": ("the emulator takes any", _like("local-token")),
         _PUBLIC_URL: ("where the emulator reaches the receiver", _like("http://127.0.0.1:8080")),
     },
+    "github-workflow": {"HOOK_SECRET": ("made up for you; the webhook's secret at GitHub", _random)},
+    "ittybit": {"HOOK_SECRET": ("made up for you; the last part of the webhook's address", _random)},
 }
 
 

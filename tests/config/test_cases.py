@@ -53,7 +53,7 @@ def test_a_test_gives_a_run_and_says_what_becomes_of_it(tmp_path: Path) -> None:
         ("latest",),
     )
     assert (run.origin, run.schedule, run.usage, run.ended) == ("API", "daily", 1.0, 1770091506.0)
-    assert run.fields() == {
+    assert run.fields(case.status) == {
         "id": "test",
         "status": "FAILED",
         "startedAt": "2026-01-31T06:00:00.000Z",
@@ -158,3 +158,12 @@ def test_there_cannot_be_any_number_of_tests(tmp_path: Path, monkeypatch: pytest
 def test_a_route_with_a_mistake_is_not_missed_by_its_tests(tmp_path: Path) -> None:
     text = HEAD + ROUTES.replace("sink: rows", "snik: rows") + ONE.format("{}", "{route: other, sent: {rows: []}}")
     assert [line.partition(": ")[0] for line in told(tmp_path, text)] == ["runrelay.yaml:9:25"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [("{}", "succeeded"), ("{source: films}", "succeeded"), ("{source: main}", "SUCCEEDED")]
+)
+def test_a_run_came_to_its_own_end_in_the_word_of_its_platform(tmp_path: Path, given: str, status: str) -> None:
+    both = HEAD.replace("sources: {", "sources: {films: {type: ittybit, token: t-0123456789, reconcile: {}}, ")
+    (case,) = table(tmp_path, both + ROUTES + ONE.format(given, "{route: products}")).cases
+    assert (case.status, case.given.run.fields(case.status)["status"]) == (status, status)

@@ -12,11 +12,12 @@ from workers.rehearsal import prove
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```yaml\n(version: 1\n.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"\$\{([A-Z_]+)")
-#: What stands for a name whose value has to be a URL.
+#: What stands for a name whose value has to be a URL, or a key.
 _URLS = {
     "DATABASE_URL": "postgresql://me:secret@db/x",
     "SLACK_URL": "https://hooks.slack.com/services/T1/B2/C3",
     "ALERT_URL": "https://alerts.example.com/",
+    "SIGNING_KEY": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
 }
 
 

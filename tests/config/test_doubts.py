@@ -104,3 +104,61 @@ def test_a_route_that_must_deliver_in_time_wants_alerts(tmp_path: Path) -> None:
         "9:16: routes[0].freshness: nobody is told when it is late: add `alerts:` to the file"
     ]
     assert warnings(tmp_path, text + "alerts: {to: [{sink: notes}]}\n") == []
+
+
+VIDEO = """\
+version: 1
+sources:
+  apify: {token: "${TOKEN}", webhook: {secrets: ["${HOOK}"]}}
+  video: {type: ittybit, token: "${TOKEN}", webhook: {secrets: ["${HOOK}"]}}
+  own: {type: tests.config.plugins.platform, token: "${TOKEN}"}
+sinks:
+  out: {type: tests.config.plugins.shelf, base: x, password: "${PASSWORD}"}
+  rows: {type: tests.config.plugins.rows}
+  notes: {type: tests.config.plugins.notes}
+"""
+SAID = "{}: no run ends like that at {}: did you mean `{}`?"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("when: {source: video, status: SUCCEEDED}", [SAID.format("status", "ittybit", "succeeded")]),
+        ("when: {source: video, status: succeeded, origin: API}", []),
+        ("when: {source: [video, apify], status: FAILLED}", [SAID.format("status", "Apify or ittybit", "FAILED")]),
+        ("when: {source: [video, apify], status: [SUCCEEDED, succeeded]}", []),
+        ("when: {source: v*, not: {status: FAILED}}", [SAID.format("not.status", "ittybit", "failed")]),
+        ("when: {not: {source: video, status: FAILED}}", [SAID.format("not.status", "ittybit", "failed")]),
+        ("when: {source: own, status: SUCCESS}", []),
+        ("when: {status: SUCCESS}", []),
+        ("when: {source: nobodys*, status: SUCCESS}", []),
+    ],
+)
+def test_words_are_held_against_the_sources_that_are_meant(tmp_path: Path, lines: str, said: list[str]) -> None:
+    found = warnings(tmp_path, VIDEO + route(lines))
+    assert [one.partition("routes[0].when.")[2] for one in found] == said
+
+
+def test_targets_are_about_the_sources_of_their_route(tmp_path: Path) -> None:
+    text = f"{ROUTE}    when: {{source: video}}\n    to: [{{sink: rows, when: {{status: SUCCEEDED}}}}]\n"
+    (said,) = warnings(tmp_path, VIDEO + text)
+    assert said.endswith("no run ends like that at ittybit: did you mean `succeeded`?")
+
+
+@pytest.mark.parametrize(
+    ("when", "key", "what"),
+    [
+        ("{source: video}", "log_tail: 9", "logs"),
+        ("{source: video}", "requests: true", "request queues"),
+        ("{source: [video, apify]}", "log_tail: 9", ""),
+        ("{source: own}", "log_tail: 9", ""),
+        ("{source: video}", "records: [a]", ""),
+    ],
+)
+def test_what_a_platform_does_not_have_is_not_read(tmp_path: Path, when: str, key: str, what: str) -> None:
+    text = f"{ROUTE}    when: {when}\n    read: {{{key}}}\n    to: [{{sink: out}}]\n"
+    found = warnings(
+        tmp_path, VIDEO.replace('tests.config.plugins.shelf, base: x, password: "${PASSWORD}"', "stdout") + text
+    )
+    told = [f"routes[0].read.{key.partition(':')[0]}: runs of `video` have no {what}: leave it out"] if what else []
+    assert [one.partition(" ")[2] for one in found] == told

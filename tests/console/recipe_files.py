@@ -4,9 +4,12 @@ from pathlib import Path
 
 from console.recipes import recipe, variables
 
+#: What somebody fills in. It is a key of Standard Webhooks, too.
+SECRET = "whsec_YS10b2tlbi0wMTIzNDU2Nzg5"
+
 
 def environ(name: str) -> dict[str, str]:
-    return {variable.name: variable.value or "a-token-0123456789" for variable in variables(name)}
+    return {variable.name: variable.value or SECRET for variable in variables(name)}
 
 
 def written(name: str, text: str | None = None) -> Path:

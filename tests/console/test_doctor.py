@@ -150,7 +150,7 @@ def test_a_token_that_is_refused_is_found_and_the_rest_is_still_examined(platfor
     write_file(Path(), platform.source.manners.base_url.removesuffix("/v2"), token="another-token-0123")
     said = examined(capsys, 1)
     assert [check for check, one in said.items() if not one["ok"]] == ["apify.token", "apify.webhooks"]
-    assert "APIFY_TOKEN" in said["apify.token"]["cure"]
+    assert said["apify.token"]["cure"] == "check `token` of the source"
     assert "another-token" not in json.dumps(said)
 
 

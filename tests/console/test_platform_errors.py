@@ -73,7 +73,7 @@ def test_a_bad_token_is_named(words: list[str], platform: Scripted, tmp_path: Pa
     file = tmp_path / "runrelay.yaml"
     file.write_text(file.read_text().replace(TOKEN, "apify-token-of-yesterday"))
     kind, message = refused(words, capsys)
-    assert (kind, "usually APIFY_TOKEN" in message) == ("source_token_refused", True)
+    assert (kind, "check `token` of the source" in message) == ("source_token_refused", True)
     assert "yesterday" not in message
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from config.routes import load
 from console.cli.main import main
-from console.recipes import recipe, recipes, steps
+from console.recipes import recipe, recipes, steps, variables
 from tests.console.command import ROOT
-from tests.console.recipe_files import environ, written
+from tests.console.recipe_files import SECRET, environ, written
 from workers.rehearsal import rehearse
 
 Captured = pytest.CaptureFixture[str]
@@ -35,15 +35,17 @@ def test_recipes_are_listed_a_line_each(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("name", recipes())
-def test_a_recipe_passes_check_once_the_token_is_there(
+def test_a_recipe_passes_check_once_what_is_empty_is_filled_in(
     name: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["init", name]) == 0
-    if name != "emulator":
+    empty = [variable.name for variable in variables(name) if not variable.value]
+    if empty:
         assert main(["check"]) == 78
-        told = capsys.readouterr().err.splitlines()
-        assert [line.split(" ")[1:6] for line in told] == [["sources.apify.token:", "the", "token", "is", "empty:"]]
-        monkeypatch.setenv("APIFY_TOKEN", "apify_token_0123456789")
+        told = re.findall(r"^\S+ sources\.\S+: .* is empty\b.*$", capsys.readouterr().err, re.MULTILINE)
+        assert len(told) == len(empty)
+    for variable in empty:
+        monkeypatch.setenv(variable, SECRET)
     assert main(["check"]) == 0
     assert capsys.readouterr().err == ""
     assert Path(".env").stat().st_mode & 0o777 == 0o600
@@ -71,6 +73,13 @@ def test_every_step_that_is_named_can_be_taken(step: tuple[str, ...], capsys: Ca
     assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr().out
     assert [option for option in options if option not in said] == []
+
+
+def test_recipes_of_other_platforms_say_what_was_read_and_what_was_not_checked() -> None:
+    others = {name for name in recipes() if re.search(r"^    type: (generic|ittybit)$", recipe(name), re.MULTILINE)}
+    said = {name for name in recipes() if re.search(r"(?s)\n# Read for this in .*\n# Not checked: ", recipe(name))}
+    assert said == others - {"generic"}
+    assert len(said) == 7
 
 
 def test_every_recipe_says_how_to_check_and_to_start() -> None:

@@ -32,15 +32,34 @@ EVENTS = [f"ACTOR.RUN.{end}" for end in ("SUCCEEDED", "FAILED", "TIMED_OUT", "AB
 
 
 @dataclass
-class Installation:
-    """What a test needs to play."""
+class Station:
+    """A receiver and a worker, as one file says."""
 
     settings: Settings
     table: RouteTable
     ledger: Ledger
+    door: str
+
+    async def finished(
+        self, run_id: str, count: int = 1, source: str = "apify"
+    ) -> tuple[list[EventRecord], list[DeliveryRecord]]:
+        """The records of a run once `count` events and all of its deliveries are final."""
+
+        async def done() -> tuple[list[EventRecord], list[DeliveryRecord]] | None:
+            events, deliveries = await self.ledger.of_run(source, run_id)
+            known = {one.delivery.id for one in deliveries if one.state.final}
+            final = all(event.state.final and known.issuperset(event.deliveries) for event in events)
+            return (events, deliveries) if len(events) >= count and final else None
+
+        return await eventually(done)
+
+
+@dataclass
+class Installation(Station):
+    """What a test needs to play."""
+
     http: ClientSession
     platform: str
-    door: str
     scenario: Scenario
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -63,17 +82,6 @@ class Installation:
             assert response.status < 300, (response.status, body)
             return json.loads(body)["data"] if body.startswith('{"data"') else body
 
-    async def finished(self, run_id: str, count: int = 1) -> tuple[list[EventRecord], list[DeliveryRecord]]:
-        """The records of a run once `count` events and all of its deliveries are final."""
-
-        async def done() -> tuple[list[EventRecord], list[DeliveryRecord]] | None:
-            events, deliveries = await self.ledger.of_run("apify", run_id)
-            known = {one.delivery.id for one in deliveries if one.state.final}
-            final = all(event.state.final and known.issuperset(event.deliveries) for event in events)
-            return (events, deliveries) if len(events) >= count and final else None
-
-        return await eventually(done)
-
 
 async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:
     """Ask until there is an answer."""
@@ -81,6 +89,22 @@ async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 60
         while (answer := await ask()) is None:
             await asyncio.sleep(0.05)
         return answer
+
+
+@asynccontextmanager
+async def station(settings: Settings, folder: Path, text: str, *, working: bool = True) -> AsyncIterator[Station]:
+    """A receiver and, if `working`, a worker on free ports. text: of the whole file; `{folder}` in it is the test's."""
+    file = folder / "runrelay.yaml"
+    file.write_text(text.replace("{folder}", str(folder)))
+    table = load(file, {})
+    async with AsyncExitStack() as stack:
+        queue = await stack.enter_async_context(RunQueue.connect(settings))
+        app = create_app(table.sources, queue, settings=settings)
+        door = await _serving(stack, partial(serve_receiver, app, "127.0.0.1", 0))
+        if working:
+            reachable = settings.model_copy(update={"public_url": settings.public_url or door})
+            await _serving(stack, partial(run_worker, reachable, table, host="127.0.0.1", port=0))
+        yield Station(settings, table, Ledger(queue.redis, Keys(settings.namespace)), door)
 
 
 @asynccontextmanager
@@ -120,24 +144,15 @@ sources:
     settle: {{quiet: {quiet}}}
 """
         source += f"    reconcile: {reconcile}\n" if reconcile else ""
-        file = folder / "runrelay.yaml"
-        file.write_text(source + routes.replace("{folder}", str(folder)))
-        table = load(file, {})
-        queue = await stack.enter_async_context(RunQueue.connect(settings))
-        door = await _serving(
-            stack, partial(serve_receiver, create_app(table.sources, queue, settings=settings), "127.0.0.1", 0)
-        )
-        if working:
-            reachable = settings.model_copy(update={"public_url": settings.public_url or door})
-            await _serving(stack, partial(run_worker, reachable, table, host="127.0.0.1", port=0))
+        place = await stack.enter_async_context(station(settings, folder, source + routes, working=working))
         http = await stack.enter_async_context(ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}))
         yield Installation(
             settings=settings,
-            table=table,
-            ledger=Ledger(queue.redis, Keys(settings.namespace)),
+            table=place.table,
+            ledger=place.ledger,
+            door=place.door,
             http=http,
             platform=platform,
-            door=door,
             scenario=scenario,
         )
 

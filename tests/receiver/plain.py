@@ -9,13 +9,16 @@ import msgspec
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
-from config.contracts.source import Source
+from config.contracts.source import Capture, Source
 from config.queue import Accepted, Duplicate
+from config.webhooks.captured import Captured
 from config.webhooks.verify import Addresses, StaticSecrets
 
 
 class PlainSource:
     """The door half of a source. The other half is never asked for by a receiver."""
+
+    capture: Capture | None = None
 
     def __init__(self, name: str, *secrets: str, networks: Sequence[str] = ()) -> None:
         self.name = name
@@ -75,6 +78,7 @@ class TestQueue:
 
     def forget(self) -> None:
         self.events: dict[str, Event] = {}
+        self.captured: list[Captured] = []
         self.findings: list[str] = []
         self.warnings: list[str] = []
         self.answer: Callable[[Sequence[Event]], Any] = self.remember
@@ -97,6 +101,9 @@ class TestQueue:
         if hasattr(answer, "__await__"):
             answer = await answer
         return cast("list[Accepted | Duplicate]", answer)
+
+    async def capture(self, captured: Captured, keep: int, /) -> None:
+        self.captured.append(captured)
 
     async def ready(self) -> list[str]:
         return self.findings

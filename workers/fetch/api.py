@@ -205,12 +205,12 @@ class HttpApi:
 
     @asynccontextmanager
     async def _file(self, address: str, verdict: Verdict) -> AsyncIterator[ClientResponse]:
-        """The same of a file, wherever it lies."""
-        url = self._reachable(address)
+        """The same of a file, wherever it lies. What is asked on somebody else's word is asked without the token."""
+        url, own = self._reachable(address), True
         for _ in range(MAX_REDIRECTS + 1):
-            own = self._is_own(url)
+            own = own and self._is_own(url)
             if own:
-                await self._rates.turn(self.manners.rate("GET", url.raw_path))
+                await self._rates.turn(self.manners.rate("GET", self._below(url)))
             sent = {"Accept-Encoding": ENCODINGS, **(self._of_ours() if own else {})}
             async with AsyncExitStack() as stack:
                 with _trouble():
@@ -234,7 +234,7 @@ class HttpApi:
         """Where a file may be fetched from. before: where a redirect to it was found."""
         try:
             url = URL(address) if before is None else before.join(URL(address))
-            if self._is_near(url) and url.user is None:
+            if self._is_near(url) and "@" not in url.raw_authority:
                 return url
             if url.scheme == "https":
                 return public(str(url))
@@ -289,7 +289,7 @@ class HttpApi:
             raise Permanent(Reason.SOURCE_REFUSED, "the platform redirects to something that is no address") from None
         host = target.host or ""
         known = any(host == suffix or host.endswith(f".{suffix}") for suffix in self.manners.redirect_hosts)
-        if target.user is None and (self._is_own(target) or (target.scheme == "https" and known)):
+        if "@" not in target.raw_authority and (self._is_own(target) or (target.scheme == "https" and known)):
             return target
         raise Permanent(Reason.SOURCE_REFUSED, "the platform redirects to a host that is not one of its own")
 
@@ -299,6 +299,10 @@ class HttpApi:
     def _is_near(self, url: URL) -> bool:
         """Whether the operator wrote that it may be asked."""
         return self._is_own(url) or any(_origin(url) == _origin(URL(one)) for one in self.manners.file_origins)
+
+    def _below(self, url: URL) -> str:
+        """The path below `base_url`."""
+        return url.raw_path.removeprefix(URL(self.manners.base_url).raw_path.rstrip("/"))
 
     def _is_own(self, url: URL) -> bool:
         return _origin(url) == _origin(URL(self.manners.base_url))

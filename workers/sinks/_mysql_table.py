@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS _runrelay_checkpoints (
   at DATETIME(6) NOT NULL, PRIMARY KEY (delivery, stream)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"""
 _STAMP_TYPES = {
-    "_run_id": "VARCHAR(64)",
+    "_run_id": "VARCHAR(128)",
     "_finished_at": "DATETIME(6)",
     "_target": "VARCHAR(255)",
     "_stream": "VARCHAR(255)",

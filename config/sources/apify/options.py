@@ -41,7 +41,7 @@ class Config(Options):
         HttpUrl("https://api.apify.com"), description="The platform's base URL, without `/v2`; an emulator's, say."
     )
     accounts: tuple[str, ...] = Field((), description="User ids whose runs are ours; default: the token's own.")
-    settle: SettleOptions = SettleOptions()
+    settle: SettleOptions = Field(SettleOptions(), description="When the platform's counts are believed.")
     retention: Duration = Field(
         7 * 86400.0,
         ge=3600,

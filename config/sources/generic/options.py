@@ -1,25 +1,64 @@
 """What `sources.<name>` may say for `type: generic`."""
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from config.shapes.words import listed
+from config.shapes.words import FieldName, listed
+from config.sources.generic import filling
 from config.units import Rate
 from config.webhooks.options import Header, Options, Webhook
-from config.wire.options import ApiUrl, FileOrigins, ReconcileOptions, SettleOptions
-from config.wire.places import PATTERN, Place
+from config.wire.options import ApiUrl, FileOrigins, ReconcileOptions, SettleOptions, usable
+from config.wire.places import PATTERN, Place, steps
 
 #: Of a JSON answer or event, in the order of asking.
 Places = Annotated[tuple[Place, ...], BeforeValidator(listed), Field(min_length=1, max_length=10)]
+
+
+def _lower_header(place: str) -> str:
+    return place.lower() if place.startswith("header:") else place
+
+
+def _as_word(written: object) -> object:
+    """Platforms have numbers and truth values for words, too."""
+    if isinstance(written, bool):
+        return "true" if written else "false"
+    return str(written) if isinstance(written, int) else written
+
+
+def _fillable(path: str) -> str:
+    places = filling.names(path)
+    if not all(re.fullmatch(PATTERN, place) for place in places) or set("{}") & set(filling.without_names(path)):
+        raise ValueError("in braces stands `id`, or where the run has something else, such as {repository.name}")
+    if "#" in path or {".", ".."} & set(urlsplit(path).path.split("/")) or path.startswith("//"):
+        raise ValueError("a path below `api.url`, without steps up and without `#`")
+    return path
+
+
+def _header_value(value: str) -> str:
+    if not value.isprintable() or not value.isascii():
+        raise ValueError("no header can bring this value: ASCII without line breaks")
+    return value
+
+
 #: The same of an event, whose headers may hold something, too.
-EventPlace = Annotated[str, Field(pattern=rf"^header:[a-z0-9-]{{1,64}}$|{PATTERN}", max_length=200)]
+EventPlace = Annotated[
+    str, Field(pattern=rf"^header:[A-Za-z0-9_-]{{1,64}}$|{PATTERN}", max_length=200), AfterValidator(_lower_header)
+]
 EventPlaces = Annotated[tuple[EventPlace, ...], BeforeValidator(listed), Field(min_length=1, max_length=10)]
-#: Words of the platform's; a number is the same word.
-Word = Annotated[str, BeforeValidator(lambda word: str(word) if type(word) is int else word), Field(min_length=1)]
+#: Words of the platform's; a number or a truth value is the same word.
+Word = Annotated[
+    str, BeforeValidator(_as_word, json_schema_input_type=str | int | bool), Field(min_length=1, max_length=200)
+]
 Words = Annotated[tuple[Word, ...], BeforeValidator(listed), Field(max_length=100)]
 #: Below `api.url`, with `{id}` for the run's id and other names in braces for fields of the run.
-Path = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=500)]
+Path = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=500), AfterValidator(_fillable)]
+#: Of the platform's, in a query.
+Parameter = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
+Size = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ApiShape(Options):
@@ -28,13 +67,17 @@ class ApiShape(Options):
     url: ApiUrl = Field(
         description="Its base URL. The token goes there only.", examples=["url: https://api.example.com"]
     )
-    token: SecretStr = Field(SecretStr(""), description="Sent with every request.", examples=["token: ${API_TOKEN}"])
+    token: Annotated[SecretStr, AfterValidator(usable("leave `token` out if the API wants none"))] = Field(
+        SecretStr(""), description="Sent with every request.", examples=["token: ${API_TOKEN}"]
+    )
     token_header: Header = Field("authorization", description="Where it is sent.", examples=["token_header: x-api-key"])
     token_prefix: str = Field(
         "Bearer ", max_length=32, description="What stands before it.", examples=['token_prefix: "Token "']
     )
-    headers: dict[Header, str] = Field(
-        {}, description="Sent with every request, too.", examples=["headers: {accept: application/vnd.github+json}"]
+    headers: dict[Header, Annotated[str, AfterValidator(_header_value)]] = Field(
+        {},
+        description="Sent with every request, too; no secrets.",
+        examples=["headers: {accept: application/vnd.github+json}"],
     )
     rate: Rate | None = Field(None, description="How often it may be asked.", examples=["rate: 10/s"])
     file_origins: FileOrigins = ()
@@ -68,7 +111,7 @@ class RunShape(Options):
 
     fetch: Path | None = Field(
         None,
-        description="Where it is asked for. Without it the event is believed, and must be signed.",
+        description="Where it is asked for, with `{id}`. Without it the event is believed, and should be signed.",
         examples=["fetch: /v1/predictions/{id}"],
     )
     at: Place | None = Field(None, description="Where in the answer it stands.", examples=["at: data"])
@@ -94,45 +137,58 @@ class RunShape(Options):
         None, description="What ran; `actor` in `when`.", examples=["program: workflow_run.path"]
     )
     cost: Places | None = Field(None, description="What it cost, in US dollars.", examples=["cost: cost_usd"])
-    omit: tuple[Place, ...] = Field(
-        (), description="Top-level fields that are not kept of it, for they are large.", examples=["omit: [data, next]"]
+    omit: Annotated[tuple[FieldName, ...], BeforeValidator(listed)] = Field(
+        (),
+        description="Top-level fields that are not kept of it, for all that is kept may have 1 MiB. A list that is "
+        "asked for by itself is left out anyway.",
+        examples=["omit: [logs, input]"],
     )
 
 
 class Offset(Options):
+    """By how many rows are left out; an empty page is the end."""
+
     style: Literal["offset"]
-    offset: str = Field("offset", description="The parameter for how many are left out.")
-    limit: str = Field("limit", description="The parameter for how many are wanted.")
-    size: int = Field(100, ge=1, le=10_000, description="How many are asked for at once.")
+    offset: Parameter = Field("offset", description="The parameter for how many are left out.")
+    limit: Parameter = Field("limit", description="The parameter for how many are wanted.")
+    size: Size = Field(100, description="How many are asked for at once.")
 
 
 class PageNumber(Options):
+    """By number; an empty page is the end."""
+
     style: Literal["page"]
-    page: str = Field("page", description="The parameter for the page.")
+    page: Parameter = Field("page", description="The parameter for the page.")
     first: int = Field(1, ge=0, le=1, description="Number of the first page.")
-    limit: str | None = Field("limit", description="The parameter for how many are wanted.")
-    size: int = Field(100, ge=1, le=10_000, description="How many are asked for at once.")
+    limit: Parameter | None = Field("limit", description="The parameter for how many are wanted.")
+    size: Size = Field(100, description="How many are asked for at once.")
 
 
 class Cursor(Options):
+    """By what each answer says of the next page."""
+
     style: Literal["cursor"]
-    param: str = Field("cursor", description="The parameter for the cursor.")
+    param: Parameter = Field("cursor", description="The parameter for the cursor.")
     next: Place = Field(description="Where the answer has the next one; none, or an empty one, at the end.")
-    limit: str | None = Field(None, description="The parameter for how many are wanted.")
-    size: int = Field(100, ge=1, le=10_000, description="How many are asked for at once.")
+    limit: Parameter | None = Field(None, description="The parameter for how many are wanted.")
+    size: Size = Field(100, description="How many are asked for at once.")
 
 
 class Link(Options):
+    """By the `Link` header (RFC 8288), `rel="next"`; its address must lie below `api.url`."""
+
     style: Literal["link"]
-    limit: str | None = Field(None, description="The parameter for how many are wanted.")
-    size: int = Field(100, ge=1, le=10_000, description="How many are asked for at once.")
+    limit: Parameter | None = Field(None, description="The parameter for how many are wanted.")
+    size: Size = Field(100, description="How many are asked for at once.")
 
 
 class Next(Options):
+    """By the address of the next page, which must lie below `api.url`."""
+
     style: Literal["next"]
     at: Place = Field("next", description="Where the answer has the address of the next page.")
-    limit: str | None = Field(None, description="The parameter for how many are wanted.")
-    size: int = Field(100, ge=1, le=10_000, description="How many are asked for at once.")
+    limit: Parameter | None = Field(None, description="The parameter for how many are wanted.")
+    size: Size = Field(100, description="How many are asked for at once.")
 
 
 Paging = Annotated[
@@ -164,7 +220,8 @@ class ItemsShape(ListShape):
 
     total: Place | None = Field(
         None,
-        description="Where the answer says how many there are; without it, its pages are counted.",
+        description="Where the answer says how many rows there are; without it they are counted. A run is waited for "
+        "as long as it has fewer.",
         examples=["total: total"],
     )
 
@@ -174,7 +231,8 @@ class FilesShape(ListShape):
 
     url: Place | None = Field(
         None,
-        description="Where an element has the file's address; without it, the element is the address.",
+        description="Where an element has the file's address; without it, the element is the address. A text that is "
+        "none is no file.",
         examples=["url: archive_download_url"],
     )
     name: Place | None = Field(
@@ -182,7 +240,9 @@ class FilesShape(ListShape):
         description="Where an element has the file's name; without it, it is made of the address.",
         examples=["name: name"],
     )
-    size: Place | None = Field(None, description="Where it has the bytes.", examples=["size: size_in_bytes"])
+    size: Place | None = Field(
+        None, description="Where it says how many bytes it has.", examples=["size: size_in_bytes"]
+    )
     download: Path | None = Field(
         None,
         description="Where a file is asked for, with `{name}`, if elements have no address.",
@@ -193,6 +253,7 @@ class FilesShape(ListShape):
 class RunsShape(ListShape):
     """A list of runs, to look for those that nobody announced. Its elements are read as `run` says."""
 
+    fetch: Path = Field(description="Where it is asked for.", examples=["fetch: /v1/predictions"])
     id: Places = Field(("id",), description="Where an element has its id.", examples=["id: id"])
     started: Place | None = Field(
         None,
@@ -220,15 +281,74 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
-        asked = [name for name in ("run", "items", "files", "runs") if getattr(getattr(self, name), "fetch", None)]
-        if asked and self.api is None:
-            raise ValueError(f"`{asked[0]}.fetch` asks an API that the file does not describe: add `api`")
-        if self.reconcile and not (self.runs and self.runs.fetch):
-            raise ValueError("`reconcile` needs `runs.fetch`: where runs are listed")
-        if self.webhook is None and self.reconcile is None:
-            raise ValueError("nothing is ever heard of it: add `webhook`, or `runs` and `reconcile`")
-        if self.reconcile and self.run.fetch is None:
-            raise ValueError("`reconcile` needs `run.fetch`: where a run that is found is asked for")
-        if self.files and self.files.download and self.api is None:
-            raise ValueError("`files.download` asks an API that the file does not describe: add `api`")
+        for misfit in (*_unasked(self), *_unheard(self), *_unfilled(self), *_unsaid(self), *_left_out(self)):
+            raise ValueError(misfit)
         return self
+
+
+def _unasked(config: Config) -> Iterator[str]:
+    """What asks an API."""
+    for name in ("run", "items", "files", "runs"):
+        if config.api is None and getattr(getattr(config, name), "fetch", None):
+            yield f"`{name}.fetch` asks an API that the file does not describe: add `api`"
+    if config.api is None and config.files and config.files.download:
+        yield "`files.download` asks an API that the file does not describe: add `api`"
+    for name in ("items", "files"):
+        shape: ListShape | None = getattr(config, name)
+        if shape and shape.paging and not shape.fetch:
+            yield f"`{name}.paging` needs `{name}.fetch`: what stands in the run has no pages"
+
+
+def _unheard(config: Config) -> Iterator[str]:
+    """What finds runs."""
+    if config.webhook is None and config.reconcile is None:
+        yield "nothing is ever heard of it: add `webhook`, or `runs` and `reconcile`"
+    if config.reconcile and not config.runs:
+        yield "`reconcile` needs `runs.fetch`: where runs are listed"
+    if config.reconcile and config.run.fetch is None:
+        yield "`reconcile` needs `run.fetch`: where a run that is found is asked for"
+    if config.reconcile and config.run.finished is None:
+        yield "`reconcile` needs `run.finished`: without it nobody knows which runs have only just ended"
+
+
+def _unfilled(config: Config) -> Iterator[str]:
+    """Names in paths of which nothing is known yet."""
+    if config.run.fetch and set(filling.names(config.run.fetch)) != {"id"}:
+        yield "`run.fetch` needs `{id}`, and knows nothing else: the rest is not known before it is asked"
+    if config.runs and filling.names(config.runs.fetch):
+        yield "`runs.fetch` is asked without a run: it has nothing in braces"
+    if config.files and config.files.download and "{name}" not in config.files.download:
+        yield "`files.download` needs `{name}`: every file would be the same"
+
+
+def _unsaid(config: Config) -> Iterator[str]:
+    """Words that would never be found."""
+    event, run = config.event, config.run
+    if (event.ended or event.tests) and event.kind is None:
+        yield f"`event.{'ended' if event.ended else 'tests'}` needs `event.kind`: where the word stands"
+    by_kind = run.fetch is None and any(not place.startswith("header:") for place in event.kind or ())
+    if (run.succeeded or run.failed) and not run.status and not by_kind:
+        yield f"`run.{'succeeded' if run.succeeded else 'failed'}` needs `run.status`: where the word stands"
+    if both := set(run.succeeded) & set(run.failed):
+        yield f"`{sorted(both)[0]}` stands under `run.succeeded` and `run.failed`"
+
+
+def _left_out(config: Config) -> Iterator[str]:
+    """What is read in the run, but not kept of it."""
+    for key, place in read_in_run(config):
+        if steps(place)[0] in config.run.omit:
+            yield f"`run.omit` leaves out what `{key}` reads in the run"
+
+
+def read_in_run(config: Config) -> Iterator[tuple[str, str]]:
+    """The keys that read something in the run that is kept, each with its place."""
+    for name in ("status", "finished", "program", "cost"):
+        yield from ((f"run.{name}", place) for place in getattr(config.run, name) or ())
+    for name in ("items", "files"):
+        shape: ListShape | None = getattr(config, name)
+        if shape and shape.at and not shape.fetch:
+            yield f"{name}.at", shape.at
+        yield from ((f"{name}.fetch", place) for place in filling.names((shape and shape.fetch) or "") if place != "id")
+    if config.files and config.files.download:
+        names = set(filling.names(config.files.download)) - {"id", "name"}
+        yield from (("files.download", place) for place in sorted(names))

@@ -31,6 +31,7 @@ class Config(Options):
 class Platform:
     name: str
     config: Config
+    success: str = "SUCCEEDED"
 
 
 def connect(name: str, config: Config) -> Any:

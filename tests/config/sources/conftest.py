@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from emulator.scenarios import Scenario
+from tests.config.sources.generic_place import Generic, generic
 from tests.config.sources.platforms import Emulated, Scripted, emulated, scripted
+from tests.ittybit.asking import Project, project
 from workers.fetch.api import Session, open_session
 
 
@@ -36,4 +38,16 @@ async def platform(session: Session) -> AsyncIterator[Scripted]:
 @pytest.fixture
 async def emulator(session: Session, tmp_path: Path) -> AsyncIterator[Emulated]:
     async with emulated(session, tmp_path, Scenario()) as place:
+        yield place
+
+
+@pytest.fixture
+async def ittybit(session: Session) -> AsyncIterator[Project]:
+    async with project(session) as place:
+        yield place
+
+
+@pytest.fixture
+async def made(session: Session) -> AsyncIterator[Generic]:
+    async with generic(session) as place:
         yield place

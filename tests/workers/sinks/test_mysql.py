@@ -708,7 +708,7 @@ class TestCheck:
             (
                 "CREATE TABLE results (n INT)",
                 {"columns": "freeze"},
-                "the table results lacks columns: ALTER TABLE results ADD COLUMN _run_id VARCHAR(64), ADD COLUMN "
+                "the table results lacks columns: ALTER TABLE results ADD COLUMN _run_id VARCHAR(128), ADD COLUMN "
                 "_finished_at DATETIME(6), ADD COLUMN _target VARCHAR(255), ADD COLUMN _stream VARCHAR(255), ADD "
                 "COLUMN _item BIGINT, ADD COLUMN _delivered_at DATETIME(6)",
             ),

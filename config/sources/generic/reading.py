@@ -1,0 +1,64 @@
+"""JSON answers, of which only a part is wanted; rows keep their text, so that no number changes on the way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from config.contracts.errors import Transient
+from config.contracts.reasons import Reason
+
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decoded(body: bytes) -> Any:
+    """A whole answer. Raises Transient: anything but JSON is a proxy's page or half an answer."""
+    try:
+        return msgspec.json.decode(body)
+    except _BROKEN:
+        raise odd("is not JSON") from None
+
+
+def part(body: bytes, steps: Sequence[str]) -> bytes:
+    """The text of what these steps lead to (`config.wire.places`); `null` if nothing does. Raises Transient."""
+    for step in steps:
+        body = _inside(body, step)
+    return bytes(body)
+
+
+def rows(text: bytes) -> list[bytes]:
+    """The elements of a list, each as one line without its line break. What is no list is a list of one, and null is
+    an empty one. Raises Transient."""
+    text = text.strip()
+    if text in {b"null", b""}:
+        return []
+    try:
+        elements = msgspec.json.decode(text, type=list[msgspec.Raw]) if text.startswith(b"[") else [text]
+        return [one_line(bytes(element)) for element in elements]
+    except _BROKEN:
+        raise odd("is not JSON") from None
+
+
+def one_line(document: bytes) -> bytes:
+    """A JSON document without line breaks, everything else as it was written."""
+    broken = b"\n" in document or b"\r" in document
+    return msgspec.json.format(document, indent=-1) if broken else document.strip()
+
+
+def odd(what: str) -> Transient:
+    """An answer that is not what the file says of it."""
+    return Transient(Reason.SOURCE_UNAVAILABLE, f"the platform's answer {what}")
+
+
+def _inside(body: bytes, step: str) -> bytes:
+    try:
+        match body.strip()[:1]:
+            case b"{":
+                return bytes(msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(step, b"null"))
+            case b"[" if step.isdecimal():
+                elements = msgspec.json.decode(body, type=list[msgspec.Raw])
+                return bytes(elements[int(step)]) if int(step) < len(elements) else b"null"
+        msgspec.json.decode(body)
+    except _BROKEN:
+        raise odd("is not JSON") from None
+    return b"null"

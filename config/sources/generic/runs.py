@@ -1,0 +1,65 @@
+"""The platform's list of runs, for those that nobody announced."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from config.contracts.errors import NotFound, Permanent
+from config.contracts.reasons import Reason
+from config.contracts.run import Run
+from config.contracts.source import Api
+from config.sources.generic import filling
+from config.sources.generic.door import RUN_ID
+from config.sources.generic.options import RunsShape
+from config.sources.generic.reading import odd
+from config.sources.generic.telling import Telling, moment
+from config.sources.generic.walking import Walk
+from config.wire.places import at, first, steps
+
+#: Runs of a list that are looked at.
+MOST = 5000
+
+
+async def ended(
+    api: Api, shape: RunsShape | None, telling: Telling, base: str, *, started_after: float, actor: str, task: str
+) -> AsyncIterator[Run]:
+    """See `Listing.ended_runs`. Raises Permanent (source_refused) if the file does not say where runs are listed."""
+    if shape is None:
+        raise Permanent(Reason.SOURCE_REFUSED, "nothing says where its runs are listed: set `runs.fetch` of the source")
+    if task:
+        raise NotFound(Reason.RUN_NOT_FOUND, "this platform has no saved tasks")
+    walk = Walk("runs", shape, filling.split(shape.fetch), base)
+    looked = 0
+    async for row, when in walk.rows(api):
+        fields = _object(row)
+        if _started(shape, fields, when) < started_after or looked == MOST:
+            return
+        looked += 1
+        run = telling.listed(_id(shape, fields), fields, when)
+        if run.terminal and actor in {"", run.actor_id}:
+            yield run
+
+
+def _object(row: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(row, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        raise odd("lists something as a run that is no object: check `runs.at`") from None
+
+
+def _id(shape: RunsShape, fields: dict[str, Any]) -> str:
+    written = first(fields, shape.id)
+    found = str(written) if isinstance(written, str | int) and not isinstance(written, bool) else ""
+    if not RUN_ID.match(found):
+        raise odd(f"lists a run without an id at {' or '.join(f'`{place}`' for place in shape.id)}: check `runs.id`")
+    return found
+
+
+def _started(shape: RunsShape, fields: dict[str, Any], now: float) -> float:
+    """When it began; now if nothing says so."""
+    written = at(fields, steps(shape.started)) if shape.started else None
+    if written is None or shape.started is None:
+        return now
+    _, started = moment(written, shape.started, "runs.started", odd)
+    return started

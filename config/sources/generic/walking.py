@@ -1,0 +1,172 @@
+"""Lists that come page by page, in whatever way the platform has for that."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from config.contracts.errors import Permanent, Transient
+from config.contracts.reasons import Reason
+from config.contracts.source import Answer, Api, TooLarge
+from config.sources.generic.filling import Place, split
+from config.sources.generic.options import Cursor, Link, ListShape, Next, Offset, PageNumber
+from config.sources.generic.reading import odd, part, rows
+from config.wire import links
+from config.wire.answers import clock
+from config.wire.places import steps
+
+#: Most bytes of one page of the platform's.
+PAGE = 64 * 1024 * 1024
+#: Pages that one walk goes along at most.
+PAGES = 100_000
+
+#: Where a list goes on: how many rows are left out, a page's number, a cursor, or a path with its parameters.
+Position = int | str
+_BEGINNING = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A page of the platform's.
+
+    Attributes:
+        rows: each as one line, without its line break.
+        following: where the list goes on; None at its end.
+        full: whether nothing more can come to stand on this page.
+        total: rows in the whole list, if the platform says so.
+        at: its clock, Unix seconds.
+    """
+
+    rows: list[bytes]
+    following: Position | None
+    full: bool
+    total: int | None
+    at: float
+
+
+class Walk:
+    """One list, to be walked along in steps of the platform's.
+
+    key: where the file has it, e.g. `items`. place: where it is asked for. base: the API's base URL.
+    """
+
+    def __init__(self, key: str, shape: ListShape, place: Place, base: str) -> None:
+        self.key, self.place, self.base = key, place, base
+        self.paging = shape.paging
+        self._at = steps(shape.at) if shape.at else ()
+        total = getattr(shape, "total", None)
+        self._total = steps(total) if total else None
+
+    @property
+    def beginning(self) -> Position:
+        match self.paging:
+            case Offset():
+                return 0
+            case PageNumber(first=number):
+                return number
+        return _BEGINNING
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the platform says how many rows there are."""
+        return self._total is not None
+
+    async def step(self, api: Api, position: Position) -> Stretch:
+        """The page that begins there. Raises Transient for an answer of another shape, Permanent (source_refused) if it
+        is too large, or leads away from the API."""
+        path, params = self._asked(position)
+        try:
+            answer = await api.get(path, params, most=PAGE)
+        except TooLarge:
+            raise Permanent(
+                Reason.SOURCE_REFUSED, f"a page of `{self.key}` has more than 64 MiB: make `size` of its paging smaller"
+            ) from None
+        found = rows(part(answer.body, self._at))
+        following = self._following(answer, position, len(found))
+        return Stretch(
+            rows=found,
+            following=following,
+            full=following is not None and self._is_full(len(found)),
+            total=self._counted(answer) if self._total else None,
+            at=clock(answer.headers),
+        )
+
+    async def rows(self, api: Api) -> AsyncIterator[tuple[bytes, float]]:
+        """Every row, from the beginning, and the platform's clock when it told of it."""
+        position: Position | None = self.beginning
+        seen = set[Position]()
+        while position is not None:
+            seen.add(position)
+            stretch = await self.step(api, position)
+            for row in stretch.rows:
+                yield row, stretch.at
+            position = stretch.following
+            if position in seen or len(seen) > PAGES:
+                raise goes_round(self.key)
+
+    def _asked(self, position: Position) -> Place:
+        path, params = self.place
+        match self.paging, position:
+            case Offset() as way, _:
+                return path, {**params, way.offset: str(position), way.limit: str(way.size)}
+            case PageNumber() as way, _:
+                return path, {**params, **_limit(way), way.page: str(position)}
+            case Cursor() as way, str():
+                return path, {**params, **_limit(way), **({way.param: position} if position else {})}
+            case (Link() | Next()) as way, str():
+                return split(position) if position else (path, {**params, **_limit(way)})
+        return self.place
+
+    def _following(self, answer: Answer, position: Position, count: int) -> Position | None:
+        match self.paging:
+            case Offset() if isinstance(position, int):
+                return position + count if count else None
+            case PageNumber() if isinstance(position, int):
+                return position + 1 if count else None
+            case Cursor(next=place):
+                return _cursor(self._said(answer, place)) or None
+            case Link():
+                return self._address(links.following(answer.headers))
+            case Next(at=place):
+                return self._address(self._said(answer, place))
+        return None
+
+    def _is_full(self, count: int) -> bool:
+        """Numbered pages are filled up before there are more; in every other way what follows is what comes next."""
+        way = self.paging
+        return not isinstance(way, PageNumber) or (way.limit is not None and count >= way.size)
+
+    def _said(self, answer: Answer, place: str) -> Any:
+        return msgspec.json.decode(part(answer.body, steps(place)))
+
+    def _address(self, address: Any) -> str | None:
+        """Below the API: nowhere else may our token go."""
+        if address is None or address == "":
+            return None
+        try:
+            path, params = links.below(self.base, str(address))
+        except ValueError:
+            raise Permanent(
+                Reason.SOURCE_REFUSED, f"`{self.key}` goes on at an address that does not lie below `api.url`"
+            ) from None
+        return f"{path}?{urlencode(params)}" if params else path
+
+    def _counted(self, answer: Answer) -> int | None:
+        total = msgspec.json.decode(part(answer.body, self._total or ()))
+        return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+
+
+def goes_round(key: str) -> Transient:
+    """A list without an end."""
+    return odd(f"leads `{key}` back to where it has been: check its `paging`")
+
+
+def _limit(way: PageNumber | Cursor | Link | Next) -> dict[str, str]:
+    return {way.limit: str(way.size)} if way.limit else {}
+
+
+def _cursor(value: Any) -> str:
+    """A text, or a number; anything else is the end."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

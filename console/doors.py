@@ -1,0 +1,60 @@
+"""How runs of a source are heard of: where its webhooks go, how each proves itself, and whether somebody looks."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from config.contracts.source import Listing, Source
+from config.route import SourceSpec
+from config.settings import Settings
+from config.webhooks.options import Hmac, StandardWebhooks, Token, Webhook
+from console.options import amount
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Of one source.
+
+    Attributes:
+        path: below the address of the receiver.
+        url: the whole address; empty if nobody said where the receiver is reached.
+        verified: how a webhook is known to be the platform's; empty if none is let in.
+        reconcile: how often somebody looks for runs that no webhook announced, such as `15m`; empty: nobody does.
+        api: the address of the platform's; empty if it has none.
+    """
+
+    path: str
+    url: str
+    verified: str
+    reconcile: str
+    api: str
+
+
+def door(settings: Settings, spec: SourceSpec, source: Source) -> Door:
+    path, looks = f"/webhooks/{spec.name}", source.reconcile if isinstance(source, Listing) else None
+    base = settings.public_url.rstrip("/")
+    every = amount(looks.every, "duration") if looks else ""
+    return Door(path, f"{base}{path}" if base else "", verified(spec), every, api_address(source))
+
+
+def api_address(source: Source) -> str:
+    """Empty for a platform that cannot be asked: its place is one that no host has (RFC 6761, 6.4)."""
+    base = source.manners.base_url
+    return "" if (urlsplit(base).hostname or "invalid").endswith("invalid") else base
+
+
+def verified(spec: SourceSpec) -> str:
+    """How its webhooks are verified, in words; a module of somebody's own may have a way of its own."""
+    webhook = getattr(spec.config, "webhook", f"as {spec.type} does it")
+    return _proof(webhook.verify) if isinstance(webhook, Webhook) else str(webhook or "")
+
+
+def _proof(verify: Token | Hmac | StandardWebhooks) -> str:
+    match verify:
+        case Token(header=None):
+            return "token: a secret in `Authorization`, or as the last part of the path"
+        case Token(header=header):
+            return f"token: a secret in `{header}`"
+        case Hmac():
+            age = f", not older than {amount(verify.tolerance, 'duration')}" if verify.timestamp else ""
+            return f"hmac: {verify.digest} of what is sent, in `{verify.header}`{age}"
+    return f"standard_webhooks: a signature not older than {amount(verify.tolerance, 'duration')}"

@@ -1,0 +1,197 @@
+"""What the file may say of a platform, and what it is told of mistakes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from yamlcore import CCoreLoader
+
+from config.sources.generic import options
+from config.sources.generic.options import Config
+from tests.config.loading import table, told
+
+ENVIRON = {"API_TOKEN": "canary-token-1", "HOOK_SECRET": "canary-hook-22"}
+HOOK: dict[str, Any] = {"webhook": {"secrets": ["${HOOK_SECRET}"]}}
+API: dict[str, Any] = {"api": {"url": "https://api.example.com"}}
+ASKED: dict[str, Any] = {"run": {"fetch": "/jobs/{id}", "status": "status", "finished": "at"}}
+#: Where the keys of each shape stand, and what else must stand there.
+PLACES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Config": ("", {}),
+    "ApiShape": ("api", {}),
+    "EventShape": ("event", {"kind": "type"}),
+    "RunShape": ("run", {"status": "status"}),
+    "ListShape": ("items", {"fetch": "/rows"}),
+    "ItemsShape": ("items", {"fetch": "/rows"}),
+    "FilesShape": ("files", {"fetch": "/files"}),
+    "RunsShape": ("runs", {"fetch": "/jobs"}),
+}
+SHAPES = [
+    shape
+    for shape in vars(options).values()
+    if isinstance(shape, type) and issubclass(shape, BaseModel) and shape.__module__ == options.__name__
+]
+EXAMPLES = [
+    (shape.__name__, str(example))
+    for shape in SHAPES
+    for info in shape.model_fields.values()
+    for example in info.examples or ()
+]
+
+
+def file(said: dict[str, Any]) -> str:
+    """A whole file with a source that says this."""
+    return json.dumps(
+        {
+            "version": 1,
+            "sources": {"made": {"type": "generic", **said}},
+            "sinks": {"out": {"type": "file", "base": "results/"}},
+            "routes": [{"name": "all", "to": [{"sink": "out"}]}],
+        }
+    )
+
+
+@pytest.mark.parametrize(("shape", "example"), EXAMPLES)
+def test_an_example_loads_in_its_place(shape: str, example: str, tmp_path: Path) -> None:
+    place, needed = PLACES[shape]
+    value = yaml.load(example, CCoreLoader)  # the safe loader, of the types that JSON has
+    block = {**needed, **value}
+    said: dict[str, Any] = {**HOOK, **API, **ASKED}
+    said |= {place: {**said.get(place, {}), **block}} if place else block
+    assert table(tmp_path, file(said), ENVIRON).sources["made"].name == "made"
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: str(shape.__name__))
+def test_every_key_has_a_description(shape: type[BaseModel]) -> None:
+    for name, info in shape.model_fields.items():
+        assert name in {"style", "file_origins"} or (info.description or "").endswith("."), name
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing to hear": ({}, "nothing is ever heard of it: add `webhook`, or `runs` and `reconcile`"),
+    "run without an API": (
+        HOOK | ASKED,
+        "`run.fetch` asks an API that the file does not describe: add `api`",
+    ),
+    "items without an API": (
+        HOOK | {"items": {"fetch": "/rows"}},
+        "`items.fetch` asks an API that the file does not describe: add `api`",
+    ),
+    "download without an API": (
+        HOOK | {"files": {"download": "/files/{name}"}},
+        "`files.download` asks an API that the file does not describe: add `api`",
+    ),
+    "download of nothing": (
+        HOOK | API | {"files": {"download": "/files"}},
+        "`files.download` needs `{name}`: every file would be the same",
+    ),
+    "pages of a run": (
+        HOOK | {"items": {"at": "data", "paging": "link"}},
+        "`items.paging` needs `items.fetch`: what stands in the run has no pages",
+    ),
+    "run without its id": (
+        HOOK | API | {"run": {"fetch": "/jobs/latest"}},
+        "`run.fetch` needs `{id}`, and knows nothing else: the rest is not known before it is asked",
+    ),
+    "run of something": (
+        HOOK | API | {"run": {"fetch": "/{team}/jobs/{id}"}},
+        "`run.fetch` needs `{id}`, and knows nothing else: the rest is not known before it is asked",
+    ),
+    "runs of a run": (
+        HOOK | API | {"runs": {"fetch": "/jobs/{id}"}},
+        "`runs.fetch` is asked without a run: it has nothing in braces",
+    ),
+    "runs from nowhere": (HOOK | API | {"runs": {"at": "data"}}, "sources.made.runs.fetch: `fetch` is required"),
+    "reconcile without runs": (
+        HOOK | API | ASKED | {"reconcile": {}},
+        "`reconcile` needs `runs.fetch`: where runs are listed",
+    ),
+    "reconcile without run": (
+        HOOK | API | {"runs": {"fetch": "/jobs"}, "reconcile": {}},
+        "`reconcile` needs `run.fetch`: where a run that is found is asked for",
+    ),
+    "reconcile without an end": (
+        HOOK | API | {"run": {"fetch": "/jobs/{id}"}, "runs": {"fetch": "/jobs"}, "reconcile": {}},
+        "`reconcile` needs `run.finished`: without it nobody knows which runs have only just ended",
+    ),
+    "kinds from nowhere": (
+        HOOK | {"event": {"ended": ["done"]}},
+        "`event.ended` needs `event.kind`: where the word stands",
+    ),
+    "tests from nowhere": (
+        HOOK | {"event": {"tests": "ping"}},
+        "`event.tests` needs `event.kind`: where the word stands",
+    ),
+    "words from nowhere": (
+        HOOK | {"run": {"succeeded": "done"}},
+        "`run.succeeded` needs `run.status`: where the word stands",
+    ),
+    "words of a header": (
+        HOOK | {"event": {"kind": "header:x-event"}, "run": {"failed": "broken"}},
+        "`run.failed` needs `run.status`: where the word stands",
+    ),
+    "words that clash": (
+        HOOK | {"run": {"status": "s", "succeeded": ["done", "over"], "failed": "over"}},
+        "`over` stands under `run.succeeded` and `run.failed`",
+    ),
+    "left out": (
+        HOOK | {"run": {"omit": "data"}, "items": {"at": "data.rows"}},
+        "`run.omit` leaves out what `items.at` reads in the run",
+    ),
+    "left out of the status": (
+        HOOK | API | {"run": {"fetch": "/jobs/{id}", "status": "meta.state", "omit": ["logs", "meta"]}},
+        "`run.omit` leaves out what `run.status` reads in the run",
+    ),
+    "left out of a path": (
+        HOOK | API | {"run": {"omit": "team"}, "files": {"download": "/{team.id}/{name}"}},
+        "`run.omit` leaves out what `files.download` reads in the run",
+    ),
+    "a step up": (
+        HOOK | API | {"items": {"fetch": "/a/../b"}},
+        "a path below `api.url`, without steps up and without `#`",
+    ),
+    "another host": (
+        HOOK | API | {"items": {"fetch": "//elsewhere.example/a"}},
+        "a path below `api.url`, without steps up and without `#`",
+    ),
+    "open braces": (
+        HOOK | API | {"items": {"fetch": "/a/{id"}},
+        "in braces stands `id`, or where the run has something else, such as {repository.name}",
+    ),
+    "empty braces": (
+        HOOK | API | {"items": {"fetch": "/a/{}"}},
+        "in braces stands `id`, or where the run has something else, such as {repository.name}",
+    ),
+    "an empty token": (
+        HOOK | {"api": {"url": "https://api.example.com", "token": ""}},
+        "the token is empty: set the variable it is filled from (leave `token` out if the API wants none)",
+    ),
+    "a header of two lines": (
+        HOOK | {"api": {"url": "https://api.example.com", "headers": {"accept": "a\nb"}}},
+        "no header can bring this value: ASCII without line breaks",
+    ),
+    "the metadata service": (
+        HOOK | {"api": {"url": "http://169.254.169.254/latest"}},
+        "link-local and metadata addresses are never asked",
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_said_with_its_cure(said: dict[str, Any], line: str, tmp_path: Path) -> None:
+    problems = told(tmp_path, file(said), ENVIRON)
+    assert len(problems) == 1
+    assert line in problems[0]
+
+
+def test_what_is_written_short_means_the_same() -> None:
+    short = {"id": "a.b", "kind": "header:X-Event", "ended": "done"}
+    long = {"id": ["a.b"], "kind": ["header:x-event"], "ended": ["done"]}
+    paging = [
+        Config.model_validate({**HOOK, **API, "items": {"fetch": "/a", "paging": way}})
+        for way in ("link", {"style": "link"})
+    ]
+    assert Config.model_validate({**HOOK, "event": short}) == Config.model_validate({**HOOK, "event": long})
+    assert paging[0] == paging[1]

@@ -1,0 +1,61 @@
+"""The package in examples/ as its users get it: built, installed beside Runrelay, found by its name, tested."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "renders-source"
+PAGE = ROOT / "docs" / "how-to" / "write-a-source.md"
+FILE = """\
+version: 1
+sources:
+  farm:
+    type: {type}
+    url: https://farm.example.com
+    token: t-0123456789
+    webhook: {{verify: standard_webhooks, secrets: [whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=]}}
+sinks: {{disk: {{type: file, base: films/}}}}
+routes: [{{name: all, to: [{{sink: disk}}]}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the unpacked wheel: that is what installing does."""
+    built, site = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("site")
+    ran([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)], {}, EXAMPLE)
+    (wheel,) = built.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(site)
+    return site
+
+
+def ran(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("type", ["renders", "acme.renders_source"], ids=["entry point", "dotted name"])
+def test_its_type_is_found_by_name(installed: Path, tmp_path: Path, type: str) -> None:
+    package = tmp_path / "acme"
+    package.mkdir()
+    (package / "renders_source.py").write_bytes((EXAMPLE / "renders_source.py").read_bytes())
+    (tmp_path / "runrelay.yaml").write_text(FILE.format(type=type))
+    path = f"{installed}:{tmp_path}:{ROOT}"
+    assert ": ok" in ran([sys.executable, "-m", "console.cli.main", "check"], {"PYTHONPATH": path}, tmp_path)
+
+
+def test_it_keeps_the_contract(installed: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider", "tests"]
+    assert "48 passed" in ran(command, {"PYTHONPATH": f"{installed}:{ROOT}"}, EXAMPLE)
+
+
+def test_the_page_shows_the_same_module() -> None:
+    assert f"```python\n{(EXAMPLE / 'renders_source.py').read_text()}```" in PAGE.read_text()
