@@ -22,6 +22,7 @@ def init(
     name: Annotated[str | None, typer.Argument(metavar="RECIPE", help="Which; without it they are listed.")] = None,
     config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = Path("runrelay.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    named: Annotated[str | None, typer.Option("--recipe", hidden=True, help="The same as RECIPE.")] = None,
     json: Json = False,
 ) -> None:
     """Write a routes file with comments, and a .env with new secrets beside it.
@@ -29,6 +30,7 @@ def init(
     Variables that a .env already has are left alone.
     """
     out = Output(json)
+    name = name or named
     if name is None:
         _list(out)
         return

@@ -9,6 +9,8 @@ from workers.testing.source_contract import SourceContract
 
 
 class TestApify(SourceContract):
+    run_id = "HG7ML7M8z78YcAPEB"
+    other_id = "FQ3YVgX2xWzT5bcdE"
     ended = "ACTOR.RUN.SUCCEEDED"
     going_on = "ACTOR.RUN.CREATED"
     under_way = "RUNNING"

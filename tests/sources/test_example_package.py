@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from config import plugins
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "renders-source"
 PAGE = ROOT / "docs" / "how-to" / "write-a-source.md"
@@ -15,12 +17,12 @@ FILE = """\
 version: 1
 sources:
   farm:
-    type: {type}
+    type: renders
     url: https://farm.example.com
     token: t-0123456789
-    webhook: {{verify: standard_webhooks, secrets: [whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=]}}
-sinks: {{disk: {{type: file, base: films/}}}}
-routes: [{{name: all, to: [{{sink: disk}}]}}]
+    webhook: {verify: standard_webhooks, secrets: [whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=]}
+sinks: {disk: {type: file, base: films/}}
+routes: [{name: all, to: [{sink: disk}]}]
 """
 
 
@@ -42,14 +44,18 @@ def ran(command: list[str], environment: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("type", ["renders", "acme.renders_source"], ids=["entry point", "dotted name"])
-def test_its_type_is_found_by_name(installed: Path, tmp_path: Path, type: str) -> None:
+def test_its_type_is_found_by_name(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "runrelay.yaml").write_text(FILE)
+    path = {"PYTHONPATH": f"{installed}:{ROOT}"}
+    assert ": ok" in ran([sys.executable, "-m", "console.cli.main", "check"], path, tmp_path)
+
+
+def test_a_module_is_found_by_its_dotted_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "acme"
     package.mkdir()
-    (package / "renders_source.py").write_bytes((EXAMPLE / "renders_source.py").read_bytes())
-    (tmp_path / "runrelay.yaml").write_text(FILE.format(type=type))
-    path = f"{installed}:{tmp_path}:{ROOT}"
-    assert ": ok" in ran([sys.executable, "-m", "console.cli.main", "check"], {"PYTHONPATH": path}, tmp_path)
+    (package / "farm_source.py").write_bytes((EXAMPLE / "renders_source.py").read_bytes())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert plugins.load("config.sources", "acme.farm_source", plugins.SOURCES).__name__ == "acme.farm_source"
 
 
 def test_it_keeps_the_contract(installed: Path) -> None:

@@ -9,6 +9,8 @@ from workers.testing.source_contract import SourceContract
 
 
 class TestIttybit(SourceContract):
+    run_id = "run_1"
+    other_id = "run_2"
     ended = "run.succeeded"
     going_on = "run.updated"
     under_way = "processing"

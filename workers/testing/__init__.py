@@ -1,1 +1,1 @@
-"""What every sink promises, as tests, for ours and for those of others."""
+"""What every sink and every source promises, as tests, for ours and for those of others."""

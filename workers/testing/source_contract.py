@@ -119,6 +119,7 @@ class SourceContract:
     """Inherit as `class TestX(SourceContract)`, with a fixture `place`, which is a `Place`.
 
     Attributes:
+        run_id, other_id: ids as the platform has them.
         ended: kind of a webhook for a run that has ended.
         going_on: kind of one for a run that goes on; None: all mean that a run has ended.
         under_way: status of a run that goes on.
@@ -129,6 +130,8 @@ class SourceContract:
         has_items, has_files: whether runs leave any.
     """
 
+    run_id = "r1"
+    other_id = "r2"
     ended: str
     going_on: str | None = None
     under_way: str
@@ -147,52 +150,54 @@ class SourceContract:
     # the door
 
     def test_a_genuine_webhook_names_its_run(self, place: Place) -> None:
-        webhook = place.webhook("r1", self.ended)
+        webhook = place.webhook(self.run_id, self.ended)
         event = announced(place.source, webhook)
         assert (event.source, event.run_id, event.body, event.via) == (
             place.source.name,
-            "r1",
+            self.run_id,
             webhook.body,
             "webhook",
         )
 
     def test_a_webhook_with_another_secret_stays_outside(self, place: Place) -> None:
-        refusal = refused(place.source, place.webhook("r1", self.ended, secret=STRANGE))
+        refusal = refused(place.source, place.webhook(self.run_id, self.ended, secret=STRANGE))
         assert refusal.kind.status == 401
 
     def test_a_webhook_that_brings_nothing_stays_outside(self, place: Place) -> None:
-        body = place.webhook("r1", self.ended).body
+        body = place.webhook(self.run_id, self.ended).body
         assert refused(place.source, Webhook(body, {})).kind.status == 401
 
     def test_an_altered_body_stays_outside_wherever_bodies_are_signed(self, place: Place) -> None:
-        webhook = place.webhook("r1", self.ended)
+        webhook = place.webhook(self.run_id, self.ended)
         altered = replace(webhook, body=webhook.body + b" ")
         if self.signs:
             assert refused(place.source, altered).kind.status == 401
         else:
-            assert announced(place.source, altered).run_id == "r1"
+            assert announced(place.source, altered).run_id == self.run_id
 
     def test_a_signature_is_good_for_a_while_if_it_ever_ends(self, place: Place) -> None:
         ages = (0.0, 86400.0) if self.tolerance is None else (0.0, self.tolerance / 2)
-        assert [announced(place.source, place.webhook("r1", self.ended, age=age)).run_id for age in ages] == ["r1"] * 2
+        assert [announced(place.source, place.webhook(self.run_id, self.ended, age=age)).run_id for age in ages] == [
+            self.run_id
+        ] * 2
         if self.tolerance is not None:
-            stale = place.webhook("r1", self.ended, age=self.tolerance + 5)
+            stale = place.webhook(self.run_id, self.ended, age=self.tolerance + 5)
             assert refused(place.source, stale).kind.status == 401
 
     @pytest.mark.parametrize("body", RUBBISH.values(), ids=RUBBISH)
     def test_rubbish_is_refused_as_such(self, place: Place, body: bytes) -> None:
-        headers = place.webhook("r1", self.ended).headers
+        headers = place.webhook(self.run_id, self.ended).headers
         with pytest.raises(Refused) as caught:
             place.source.parse(headers, body)
         assert caught.value.kind.status in UNREADABLE
 
     @pytest.mark.parametrize("body", IDLE.values(), ids=IDLE)
     def test_what_names_no_run_never_becomes_an_event(self, place: Place, body: bytes) -> None:
-        headers = place.webhook("r1", self.ended).headers
+        headers = place.webhook(self.run_id, self.ended).headers
         assert not isinstance(readable(place.source, headers, body), Event)
 
     def test_a_webhook_that_was_damaged_anywhere_breaks_nothing(self, place: Place) -> None:
-        webhook = place.webhook("r1", self.ended)
+        webhook = place.webhook(self.run_id, self.ended)
         for at, piece in product(range(len(webhook.body)), PIECES):
             event = readable(place.source, webhook.headers, webhook.body[:at] + piece + webhook.body[at + 1 :])
             if isinstance(event, Event):
@@ -200,86 +205,86 @@ class SourceContract:
                 assert 1 <= len(event.run_id) <= 128
 
     def test_the_same_webhook_again_is_the_same_event(self, place: Place) -> None:
-        once, again = (place.webhook("r1", self.ended) for _ in range(2))
+        once, again = (place.webhook(self.run_id, self.ended) for _ in range(2))
         assert announced(place.source, once).id == announced(place.source, again).id
 
     def test_a_webhook_that_comes_late_is_the_same_event(self, place: Place) -> None:
-        late = place.webhook("r1", self.ended, age=(self.tolerance or 2 * 86400.0) / 2)
-        assert announced(place.source, late).id == announced(place.source, place.webhook("r1", self.ended)).id
+        late = place.webhook(self.run_id, self.ended, age=(self.tolerance or 2 * 86400.0) / 2)
+        assert announced(place.source, late).id == announced(place.source, place.webhook(self.run_id, self.ended)).id
 
     def test_another_announcement_is_another_event(self, place: Place) -> None:
         first, second, other = (
             announced(place.source, webhook).id
             for webhook in (
-                place.webhook("r1", self.ended),
-                place.webhook("r1", self.ended, number=2),
-                place.webhook("r2", self.ended, number=3),
+                place.webhook(self.run_id, self.ended),
+                place.webhook(self.run_id, self.ended, number=2),
+                place.webhook(self.other_id, self.ended, number=3),
             )
         )
         assert len({first, second, other}) == 3
 
     def test_an_event_of_an_unknown_kind_is_taken_or_ignored(self, place: Place) -> None:
-        assert isinstance(through(place.source, place.webhook("r1", UNHEARD_OF)), Event | Ignored)
+        assert isinstance(through(place.source, place.webhook(self.run_id, UNHEARD_OF)), Event | Ignored)
 
     def test_an_event_of_a_run_that_goes_on_is_ignored(self, place: Place) -> None:
         if self.going_on is not None:
-            assert isinstance(through(place.source, place.webhook("r1", self.going_on)), Ignored)
+            assert isinstance(through(place.source, place.webhook(self.run_id, self.going_on)), Ignored)
 
     # the run
 
     async def test_a_run_that_came_to_its_own_end_says_so(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", place.source.success)
-        run = await place.source.run(api, "r1")
-        assert (run.id, run.source, run.status) == ("r1", place.source.name, place.source.success)
+        place.puts(self.run_id, place.source.success)
+        run = await place.source.run(api, self.run_id)
+        assert (run.id, run.source, run.status) == (self.run_id, place.source.name, place.source.success)
         assert run.terminal
         assert run.succeeded
         assert run.life
         assert run.finished > 0
 
     async def test_a_run_that_failed_has_ended_too(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", self.failed)
-        run = await place.source.run(api, "r1")
+        place.puts(self.run_id, self.failed)
+        run = await place.source.run(api, self.run_id)
         assert (run.status, run.terminal, run.succeeded) == (self.failed, True, False)
 
     async def test_a_run_is_the_same_one_however_often_it_is_asked_for(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", place.source.success, ITEMS, FILES)
-        first, again = [await place.source.run(api, "r1") for _ in range(2)]
+        place.puts(self.run_id, place.source.success, ITEMS, FILES)
+        first, again = [await place.source.run(api, self.run_id) for _ in range(2)]
         assert first == again
         assert msgspec.json.decode(msgspec.json.encode(first), type=Run) == first, "the ledger holds it as JSON"
 
     async def test_a_run_is_its_accounts_own(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", place.source.success)
-        run = await place.source.run(api, "r1")
+        place.puts(self.run_id, place.source.success)
+        run = await place.source.run(api, self.run_id)
         assert run.account in (place.source.accounts or (await place.source.account(api),))
 
     async def test_a_run_that_goes_on_has_not_ended_whatever_was_announced(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", self.under_way)
-        event = announced(place.source, place.webhook("r1", self.ended))
+        place.puts(self.run_id, self.under_way)
+        event = announced(place.source, place.webhook(self.run_id, self.ended))
         run = await place.source.run(api, event.run_id, event.body)
         assert (run.status, run.terminal, run.succeeded) == (self.under_way, False, False)
         assert (run.life, run.finished) == ("", 0.0)
 
     async def test_a_status_nobody_has_heard_of_is_no_end(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", UNHEARD_OF)
-        run = await place.source.run(api, "r1")
+        place.puts(self.run_id, UNHEARD_OF)
+        run = await place.source.run(api, self.run_id)
         assert (run.status, run.terminal, run.succeeded, run.life) == (UNHEARD_OF, False, False, "")
 
     async def test_a_run_that_finishes_again_has_another_life(self, place: Place, api: HttpApi) -> None:
         lives = []
         for finishes in (1, 2):
-            place.puts("r1", place.source.success, finishes=finishes)
-            lives.append((await place.source.run(api, "r1")).life)
+            place.puts(self.run_id, place.source.success, finishes=finishes)
+            lives.append((await place.source.run(api, self.run_id)).life)
         assert len(set(lives)) == (2 if self.finishes_again else 1)
 
     async def test_a_run_that_is_not_there_yet_is_found_later(self, place: Place, api: HttpApi) -> None:
         with pytest.raises(NotFound):
-            await place.source.run(api, "r1")
-        place.puts("r1", place.source.success)
-        assert (await place.source.run(api, "r1")).terminal
+            await place.source.run(api, self.run_id)
+        place.puts(self.run_id, place.source.success)
+        assert (await place.source.run(api, self.run_id)).terminal
 
     async def test_templates_and_people_see_the_run(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", place.source.success)
-        described = place.source.describe(await place.source.run(api, "r1"))
+        place.puts(self.run_id, place.source.success)
+        described = place.source.describe(await place.source.run(api, self.run_id))
         assert {"run", "actor", "task"} <= described.keys()
         assert described["run"]["status"] == place.source.success
 
@@ -314,14 +319,14 @@ class SourceContract:
     async def test_after_a_refusal_all_goes_on(self, place: Place, api: HttpApi) -> None:
         await self.trouble(place, api, 402)
         place.answers()
-        assert (await place.source.run(api, "r1")).terminal
+        assert (await place.source.run(api, self.run_id)).terminal
 
     async def trouble(self, place: Place, api: HttpApi, status: int, **headers: str) -> WorkError:
         """What becomes of a run that is asked for then: one line that tells no secret."""
-        place.puts("r1", place.source.success)
+        place.puts(self.run_id, place.source.success)
         place.refuses(status, **headers)
         with pytest.raises(WorkError) as raised:
-            await place.source.run(api, "r1")
+            await place.source.run(api, self.run_id)
         error = raised.value
         assert str(status) in error.detail
         assert "\n" not in error.detail
@@ -332,13 +337,13 @@ class SourceContract:
 
     async def test_every_item_arrives_in_order(self, place: Place, api: HttpApi) -> None:
         if self.has_items:
-            place.puts("r1", place.source.success, ITEMS)
-            found = await read(place.source, api, await place.source.run(api, "r1"))
+            place.puts(self.run_id, place.source.success, ITEMS)
+            found = await read(place.source, api, await place.source.run(api, self.run_id))
             assert [{name: item[name] for name in ITEMS[0]} for item in found] == ITEMS
 
     async def test_a_run_that_left_nothing_is_no_error(self, place: Place, api: HttpApi) -> None:
-        place.puts("r1", place.source.success)
-        run = await place.source.run(api, "r1")
+        place.puts(self.run_id, place.source.success)
+        run = await place.source.run(api, self.run_id)
         assert await read(place.source, api, run) == []
         assert [key async for key in keys(place.source, api, run, None)] == []
         if dataset := run.datasets.get("default"):
@@ -348,16 +353,16 @@ class SourceContract:
 
     async def test_files_come_with_their_bytes_and_the_token_stays_at_home(self, place: Place, api: HttpApi) -> None:
         if self.has_files:
-            place.puts("r1", place.source.success, files=FILES)
-            found = await copied(place.source, api, await place.source.run(api, "r1"))
+            place.puts(self.run_id, place.source.success, files=FILES)
+            found = await copied(place.source, api, await place.source.run(api, self.run_id))
             assert sorted(found.values()) == sorted(FILES.values())
             assert all(any(key.endswith(name) for key in found) for name in FILES)
         assert list(place.leaks()) == []
 
     async def test_a_file_that_is_gone_is_said_to_be(self, place: Place, api: HttpApi) -> None:
         if self.has_files:
-            place.puts("r1", place.source.success, files=FILES)
-            run = await place.source.run(api, "r1")
+            place.puts(self.run_id, place.source.success, files=FILES)
+            run = await place.source.run(api, self.run_id)
             listed = [key async for key in keys(place.source, api, run, None)]
             place.expires()
             for key in listed:

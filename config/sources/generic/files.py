@@ -16,7 +16,7 @@ from config.contracts.source import Api, Key, Keys, StreamedAnswer
 from config.sources.generic import filling
 from config.sources.generic.items import in_run
 from config.sources.generic.options import FilesShape
-from config.sources.generic.reading import odd
+from config.sources.generic.reading import lacking, odd
 from config.sources.generic.walking import Walk
 from config.wire.files import verdict
 from config.wire.places import at, steps
@@ -71,7 +71,7 @@ class Files:
         if shape is None:
             return [], when
         if shape.fetch is None:
-            return self._named(run, in_run(run, shape.at)), when
+            return self._named(run, in_run(run, "files", shape)), when
         walk = Walk("files", shape, filling.filled(shape.fetch, run.id, run.fields, "files.fetch"), self._base)
         elements = list[Any]()
         async for row, told in walk.rows(api):
@@ -89,8 +89,17 @@ class Files:
                 key = _free(_safe(name or _last_step(url) or f"file-{len(found) + 1}", url), taken)
                 about = element if isinstance(element, dict) else {"name": name} if name else {}
                 found.append(Key(store=run.id, key=key, size=self._size(element), url=url, about=about))
+            elif isinstance(element, dict) and (place := self._wanted()):
+                raise lacking("files", place)
         _limit(found)
         return found
+
+    def _wanted(self) -> str | None:
+        """The place at which every object must say which file it is; None if it need not."""
+        shape = self._shape
+        if shape is None or shape.optional:
+            return None
+        return shape.url or (shape.name if shape.download else None)
 
     def _address(self, element: Any) -> str:
         """Empty if the element has none: not every text is an address."""

@@ -9,7 +9,8 @@ from config.contracts.run import Run
 from config.contracts.source import Api, Count, Page
 from config.sources.generic import filling
 from config.sources.generic.numbering import Numbered, page_of
-from config.sources.generic.options import ItemsShape
+from config.sources.generic.options import ItemsShape, ListShape
+from config.sources.generic.reading import lacking
 from config.sources.generic.walking import Walk
 from config.wire.places import at, steps
 
@@ -19,12 +20,25 @@ HELD = 16 * 1024 * 1024
 RUNS = 64
 
 
-def in_run(run: Run, place: str | None) -> list[object]:
-    """The elements of a list that stands in the run; what is no list is a list of one, and nothing an empty one."""
-    found = at(run.fields, steps(place)) if place else run.fields
+def in_run(run: Run, key: str, shape: ListShape) -> list[object]:
+    """The elements of a list that stands in the run; what is no list is a list of one, and null an empty one. key: of
+    the file, e.g. `items`.
+
+    Raises Permanent (source_refused) if a run that came to its own end lacks it.
+    """
+    found = at(run.fields, steps(shape.at)) if shape.at else run.fields
     if found is None:
+        if shape.at and run.succeeded and not shape.optional and not _is_null(run, shape.at):
+            raise lacking(key, shape.at)
         return []
     return found if isinstance(found, list) else [found]
+
+
+def _is_null(run: Run, place: str) -> bool:
+    """Whether nothing is what stands there."""
+    *before, last = steps(place)
+    inside = at(run.fields, before)
+    return isinstance(inside, dict) and last in inside
 
 
 class Items:
@@ -53,7 +67,7 @@ class Items:
         return Count(rows=len(self._brought(run)), at=self._now())
 
     def _brought(self, run: Run) -> list[bytes]:
-        return [msgspec.json.encode(row) for row in in_run(run, self._shape.at)] if self._shape else []
+        return [msgspec.json.encode(row) for row in in_run(run, "items", self._shape)] if self._shape else []
 
     def _list(self, shape: ItemsShape, fetch: str, run: Run) -> Numbered:
         key = (run.id, run.life)

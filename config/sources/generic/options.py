@@ -208,6 +208,11 @@ class ListShape(Options):
         description="Where it stands; without it, the whole answer. What is no list is a list of one.",
         examples=["at: data"],
     )
+    optional: bool = Field(
+        False,
+        description="Whether nothing at `at`, or no address in an element, means that there is nothing. Otherwise it "
+        "is a mistake: what is not found must not count as delivered.",
+    )
     paging: Paging | None = Field(
         None,
         description="How it goes on: `offset`, `page`, `cursor`, `link` or `next`; options stand beside `style`.",

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from config.contracts.errors import Transient
+from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -21,9 +21,16 @@ def decoded(body: bytes) -> Any:
 
 def part(body: bytes, steps: Sequence[str]) -> bytes:
     """The text of what these steps lead to (`config.wire.places`); `null` if nothing does. Raises Transient."""
+    found = sought(body, steps)
+    return b"null" if found is None else found
+
+
+def sought(body: bytes, steps: Sequence[str]) -> bytes | None:
+    """The same; None if nothing is there, not even `null`."""
+    found: bytes | None = body
     for step in steps:
-        body = _inside(body, step)
-    return bytes(body)
+        found = None if found is None else _inside(found, step)
+    return found
 
 
 def rows(text: bytes) -> list[bytes]:
@@ -45,20 +52,29 @@ def one_line(document: bytes) -> bytes:
     return msgspec.json.format(document, indent=-1) if broken else document.strip()
 
 
+def lacking(key: str, place: str) -> Permanent:
+    """Nothing is where the file says that something is. key: of the file, e.g. `items`."""
+    return Permanent(
+        Reason.SOURCE_REFUSED,
+        f"nothing is at `{place}`, where `{key}` looks: mend that, or say `{key}.optional: true` if it means none",
+    )
+
+
 def odd(what: str) -> Transient:
     """An answer that is not what the file says of it."""
     return Transient(Reason.SOURCE_UNAVAILABLE, f"the platform's answer {what}")
 
 
-def _inside(body: bytes, step: str) -> bytes:
+def _inside(body: bytes, step: str) -> bytes | None:
     try:
         match body.strip()[:1]:
             case b"{":
-                return bytes(msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(step, b"null"))
+                found = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(step)
+                return None if found is None else bytes(found)
             case b"[" if step.isdecimal():
                 elements = msgspec.json.decode(body, type=list[msgspec.Raw])
-                return bytes(elements[int(step)]) if int(step) < len(elements) else b"null"
-        msgspec.json.decode(body)
+                return bytes(elements[int(step)]) if int(step) < len(elements) else None
+        nothing = msgspec.json.decode(body) is None
     except _BROKEN:
         raise odd("is not JSON") from None
-    return b"null"
+    return b"null" if nothing else None

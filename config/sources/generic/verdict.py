@@ -11,6 +11,7 @@ from config.contracts.reasons import Reason
 from config.wire.answers import line, retry_after
 from config.wire.places import first
 
+_FORBIDDEN = 403
 _GONE = frozenset({404, 410})
 _AGAIN = frozenset({408, 425, 429})
 _PERSON = {401: Reason.SOURCE_TOKEN_REFUSED, 402: Reason.SOURCE_UNPAID, 403: Reason.SOURCE_TOKEN_REFUSED}
@@ -26,6 +27,8 @@ _MOST = 300
 def verdict(status: int, headers: Mapping[str, str], body: bytes) -> WorkError:
     """The error to raise for an answer outside 2xx (header names lower case, body possibly cut)."""
     detail = f"HTTP {status}: {_said(body)}".rstrip(": ")
+    if status == _FORBIDDEN and _is_rate(headers):
+        return Transient(Reason.SOURCE_UNAVAILABLE, detail, retry_after=retry_after(headers))
     if reason := _PERSON.get(status):
         return Unauthorized(reason, detail)
     if status in _GONE:
@@ -33,6 +36,11 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes) -> WorkError:
     if status in _AGAIN or status >= 500:
         return Transient(Reason.SOURCE_UNAVAILABLE, detail, retry_after=retry_after(headers))
     return Permanent(Reason.SOURCE_REFUSED, detail)
+
+
+def _is_rate(headers: Mapping[str, str]) -> bool:
+    """Some answer 403 where others answer 429 (GitHub: "Rate limits for the REST API")."""
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining", "").strip() == "0"
 
 
 def _said(body: bytes) -> str:

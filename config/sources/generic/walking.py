@@ -12,7 +12,7 @@ from config.contracts.reasons import Reason
 from config.contracts.source import Answer, Api, TooLarge
 from config.sources.generic.filling import Place, split
 from config.sources.generic.options import Cursor, Link, ListShape, Next, Offset, PageNumber
-from config.sources.generic.reading import odd, part, rows
+from config.sources.generic.reading import lacking, odd, part, rows, sought
 from config.wire import links
 from config.wire.answers import clock
 from config.wire.places import steps
@@ -25,6 +25,7 @@ PAGES = 100_000
 #: Where a list goes on: how many rows are left out, a page's number, a cursor, or a path with its parameters.
 Position = int | str
 _BEGINNING = ""
+_ACCEPTED = 202
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Walk:
         self.key, self.place, self.base = key, place, base
         self.paging = shape.paging
         self._at = steps(shape.at) if shape.at else ()
+        self._optional = shape.optional
         total = getattr(shape, "total", None)
         self._total = steps(total) if total else None
 
@@ -83,7 +85,7 @@ class Walk:
             raise Permanent(
                 Reason.SOURCE_REFUSED, f"a page of `{self.key}` has more than 64 MiB: make `size` of its paging smaller"
             ) from None
-        found = rows(part(answer.body, self._at))
+        found = rows(self._list(answer))
         following = self._following(answer, position, len(found))
         return Stretch(
             rows=found,
@@ -92,6 +94,16 @@ class Walk:
             total=self._counted(answer) if self._total else None,
             at=clock(answer.headers),
         )
+
+    def _list(self, answer: Answer) -> bytes:
+        """Raises Transient if it is still being made (RFC 9110, 15.3.3), Permanent (source_refused) if there is none
+        where the file says that there is one."""
+        if answer.status == _ACCEPTED:
+            raise odd(f"is that `{self.key}` is still being made: HTTP {_ACCEPTED}")
+        found = sought(answer.body, self._at)
+        if found is None and not self._optional:
+            raise lacking(self.key, ".".join(self._at))
+        return found or b"null"
 
     async def rows(self, api: Api) -> AsyncIterator[tuple[bytes, float]]:
         """Every row, from the beginning, and the platform's clock when it told of it."""

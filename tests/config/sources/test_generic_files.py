@@ -47,10 +47,17 @@ async def test_elements_may_be_objects() -> None:
     shape = {"at": "output", "url": "links.self", "name": "title", "size": "bytes"}
     one = {"links": {"self": "https://files.example/1"}, "title": "../Résumé: 1.pdf", "bytes": 7}
     two = {"links": {"self": "https://files.example/2"}, "bytes": "7"}
-    assert await listed(shape, output=[one, two, {"title": "no address"}, "https://files.example/3"]) == [
+    assert await listed(shape, output=[one, two, "https://files.example/3"]) == [
         Key(store="r1", key="_Résumé_1.pdf", size=7, url="https://files.example/1", about=one),
         Key(store="r1", key="2", size=None, url="https://files.example/2", about=two),
     ]
+
+
+async def test_an_object_without_an_address_is_a_mistake_unless_it_may_lack_one() -> None:
+    shape, output = {"at": "output", "url": "link"}, [{"lonk": "https://files.example/1"}, {"link": None}]
+    with pytest.raises(Permanent, match=r"nothing is at `link`, where `files` looks: .* `files.optional: true`"):
+        await listed(shape, output=output)
+    assert await listed({**shape, "optional": True}, output=output) == []
 
 
 async def test_a_single_address_is_a_list_of_one_and_nothing_an_empty_one() -> None:

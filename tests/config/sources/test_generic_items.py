@@ -25,8 +25,11 @@ TOTALS = [None, "found.total"]
 MOST = 2**20
 
 
-def listed(made: Generic, way: str, total: str | None = None) -> tuple[GenericSource, HttpApi]:
+def listed(
+    made: Generic, way: str, total: str | None = None, *, optional: bool = False
+) -> tuple[GenericSource, HttpApi]:
     shape: dict[str, Any] = {"fetch": f"/{way}", "at": "found.rows", "paging": WAYS[way], "total": total}
+    shape["optional"] = optional
     return made.source({"items": shape})
 
 
@@ -130,7 +133,12 @@ async def test_rows_keep_their_text(made: Generic) -> None:
 
 @pytest.mark.parametrize(
     ("body", "lines"),
-    [(b"null", b""), (b'{"found": {}}', b""), (b'{"found": {"rows": {"n": 1}}}', b'{"n": 1}\n'), (b"[1]", b"")],
+    [
+        (b"null", b""),
+        (b'{"found": null}', b""),
+        (b'{"found": {"rows": null}}', b""),
+        (b'{"found": {"rows": {"n": 1}}}', b'{"n": 1}\n'),
+    ],
 )
 async def test_what_is_no_list_is_a_list_of_one_and_nothing_an_empty_one(
     made: Generic, body: bytes, lines: bytes
@@ -138,6 +146,23 @@ async def test_what_is_no_list_is_a_list_of_one_and_nothing_an_empty_one(
     made.says("/all", body)
     platform, api = listed(made, "all")
     assert (await page(platform, api, 0, 5)).lines == lines
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"found": {}}', b"[1]", b'{"found": {"row": []}}', b'{"found": 7}'])
+async def test_a_list_that_is_not_there_is_a_mistake_unless_it_may_lack(made: Generic, body: bytes) -> None:
+    made.says("/all", body)
+    platform, api = listed(made, "all")
+    with pytest.raises(Permanent, match=r"nothing is at `found.rows`, where `items` looks: .* `items.optional: true`"):
+        await page(platform, api, 0, 5)
+    platform, api = listed(made, "all", optional=True)
+    assert (await page(platform, api, 0, 5)).lines == b""
+
+
+async def test_a_list_that_is_still_being_made_is_none_yet(made: Generic) -> None:
+    made.says("/all", b'{"found": {"rows": []}}', status=202)
+    platform, api = listed(made, "all", optional=True)
+    with pytest.raises(Transient, match=r"`items` is still being made: HTTP 202"):
+        await page(platform, api, 0, 5)
 
 
 async def test_more_bytes_than_wanted_are_too_large(made: Generic) -> None:

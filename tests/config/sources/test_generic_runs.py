@@ -229,6 +229,12 @@ async def test_what_ran_is_known_by_its_name_and_an_account_by_none(made: Generi
 # refusals
 
 
+@pytest.mark.parametrize("headers", [{"retry-after": "60"}, {"x-ratelimit-remaining": "0"}])
+def test_a_403_that_only_asks_to_wait_is_worth_another_try(headers: dict[str, str]) -> None:
+    assert type(verdict(403, headers, b"{}")) is Transient
+    assert type(verdict(403, {"x-ratelimit-remaining": "4999"}, b"{}")) is Unauthorized
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind", "said"),
     [
@@ -253,7 +259,8 @@ async def test_what_ran_is_known_by_its_name_and_an_account_by_none(made: Generi
     ],
 )
 def test_a_status_decides_what_happens_next(status: int, body: object, kind: type, said: str) -> None:
-    error = verdict(status, {"retry-after": "7"}, json.dumps(body).encode())
+    headers = {"retry-after": "7"} if kind is Transient else {}
+    error = verdict(status, headers, json.dumps(body).encode())
     assert type(error) is kind
     assert str(error).startswith(said)
     assert "abc" not in str(error)

@@ -438,6 +438,13 @@ class TestColumns:
         assert columns(far_side) == ["a", "b"]
         assert far_side.rows("SELECT a, b FROM results ORDER BY _item") == [(1, None), (None, 2), (None, None)]
 
+    async def test_ids_of_runs_may_be_as_long_as_any_platform_has_them(
+        self, connect: Connect, far_side: Tables
+    ) -> None:
+        async with connect() as sink:
+            await send(sink, shipment(into(), run="r" * 128), batches([b'{"a":1}']))
+        assert far_side.rows("SELECT _run_id, a FROM results") == [("r" * 128, 1)]
+
     async def test_members_that_cannot_be_columns_stand_together(self, connect: Connect, far_side: Tables) -> None:
         item = {
             "Url": 1,
