@@ -1,7 +1,6 @@
 """How runs of a source are heard of: where its webhooks go, how each proves itself, and whether somebody looks."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from config.contracts.source import Listing, Source
 from config.route import SourceSpec
@@ -33,13 +32,7 @@ def door(settings: Settings, spec: SourceSpec, source: Source) -> Door:
     path, looks = f"/webhooks/{spec.name}", source.reconcile if isinstance(source, Listing) else None
     base = settings.public_url.rstrip("/")
     every = amount(looks.every, "duration") if looks else ""
-    return Door(path, f"{base}{path}" if base else "", verified(spec), every, api_address(source))
-
-
-def api_address(source: Source) -> str:
-    """Empty for a platform that cannot be asked: its place is one that no host has (RFC 6761, 6.4)."""
-    base = source.manners.base_url
-    return "" if (urlsplit(base).hostname or "invalid").endswith("invalid") else base
+    return Door(path, f"{base}{path}" if base else "", verified(spec), every, source.manners.base_url)
 
 
 def verified(spec: SourceSpec) -> str:

@@ -22,7 +22,7 @@ from config.sources.apify.answers import data
 from config.sources.apify.webhooks import AdHocWebhook
 from config.wire.answers import SMALL
 from config.wire.bare import Bare
-from console.doors import Door, api_address, door
+from console.doors import Door, door
 from console.failures import CommandFailed
 from console.holds import cure, hold_words
 from console.opening import open_ledger
@@ -200,7 +200,7 @@ async def token(source: Source) -> list[Finding]:
     name = f"{source.name}.token"
     if isinstance(source, ApifySource):
         return await _apify_token(name, source)
-    if not api_address(source):
+    if not source.manners.base_url:
         return [Finding(name, "none is needed: the platform is asked nothing, its webhooks say all there is")]
     if getattr(type(source), "account", None) is Bare.account:
         return [Finding(name, "whether it is right, the first run tells: nothing else can be asked")]

@@ -70,7 +70,8 @@ class Manners:
     """How to behave towards one platform's API.
 
     Attributes:
-        base_url: scheme, host and version prefix, e.g. `https://api.example.com/v2`; no trailing slash.
+        base_url: scheme, host and version prefix, e.g. `https://api.example.com/v2`; no trailing slash. Empty: the
+            platform cannot be asked.
         token: sent to the host of `base_url` only. Empty: none is sent.
         token_header, token_prefix: how it is sent.
         headers: sent with every request to that host; no secrets.

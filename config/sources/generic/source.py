@@ -21,9 +21,6 @@ from config.webhooks.guard import Guard
 from config.wire.answers import clock
 from config.wire.bare import Bare
 
-#: Where a platform without an API is: nowhere (RFC 6761, 6.4).
-_NOWHERE = "https://api.invalid"
-
 
 def connect(name: str, config: Config) -> "GenericSource":
     """The source a section of runrelay.yaml describes."""
@@ -147,7 +144,7 @@ class GenericSource(Bare):
 
 def _manners(api: ApiShape | None) -> Manners:
     if api is None:
-        return Manners(base_url=_NOWHERE, token="", verdict=verdict)
+        return Manners(base_url="", token="", verdict=verdict)
     return Manners(
         base_url=str(api.url).rstrip("/"),
         token=api.token.get_secret_value() if api.token else "",
