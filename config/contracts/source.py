@@ -296,12 +296,15 @@ class Source(Protocol):
     settle: Settle
     #: the platform's word for a run that came to its own end
     success: str
-    #: None: nothing is kept of webhooks that could not be verified
-    capture: Capture | None
     #: the accounts whose runs are ours; empty: only the token's own
     accounts: tuple[str, ...]
 
     # the door
+    @property
+    def capture(self) -> Capture | None:
+        """How much is kept of webhooks that could not be verified; None: nothing."""
+        ...
+
     def admit(self, address: str | None, /) -> None:
         """Raises Refused (address_forbidden) if webhooks may not come from this address."""
         ...

@@ -52,6 +52,25 @@ class Guard:
             self._signed.check(headers, body)
 
 
+class Guarded:
+    """What a source's guard does at its door, see `config.contracts.source.Source`."""
+
+    guard: Guard
+
+    @property
+    def capture(self) -> Capture | None:
+        return self.guard.capture
+
+    def admit(self, address: str | None, /) -> None:
+        self.guard.admit(address)
+
+    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
+        self.guard.authenticate(presented, headers)
+
+    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
+        self.guard.check(headers, body)
+
+
 def _signed(verify: Token | Hmac | StandardWebhooks, secrets: Sequence[str]) -> Signed | None:
     """None if the secret itself comes along. Raises ValueError for a secret that is no key."""
     match verify:

@@ -14,7 +14,7 @@ from config.contracts.kinds import Kind
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import AboutSource, Answer, Api, Count, Key, Keys, Manners, Page, Settle
-from config.webhooks.guard import Guard
+from config.webhooks.guard import Guard, Guarded
 from config.webhooks.options import Options, Webhook
 from config.wire import files
 from config.wire.answers import SMALL, clock, retry_after
@@ -75,7 +75,7 @@ def connect(name: str, config: Config) -> "RenderSource":
     return RenderSource(name, config)
 
 
-class RenderSource(Bare):
+class RenderSource(Guarded, Bare):
     """See `config.contracts.source.Source`."""
 
     success = "done"
@@ -89,19 +89,9 @@ class RenderSource(Bare):
             verdict=verdict,
             file_origins=tuple(map(str, config.file_origins)),
         )
-        self._guard = Guard(config.webhook)
-        self.capture = self._guard.capture
+        self.guard = Guard(config.webhook)
 
     # the door
-
-    def admit(self, address: str | None, /) -> None:
-        self._guard.admit(address)
-
-    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
-        self._guard.authenticate(presented, headers)
-
-    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
-        self._guard.check(headers, body)
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
         said = read_webhook(body)

@@ -15,7 +15,7 @@ from config.sources.apify.answers import Identified, RunFields, data, seconds, s
 from config.sources.apify.options import Config
 from config.sources.apify.paths import TASK, segment
 from config.sources.apify.verdict import verdict
-from config.webhooks.guard import Guard
+from config.webhooks.guard import Guard, Guarded
 from config.wire.answers import SMALL
 
 #: Records that `*` leaves out: the input, and the bookkeeping of Apify's SDKs and of Crawlee.
@@ -40,7 +40,7 @@ def connect(name: str, config: Config) -> "ApifySource":
     return ApifySource(name, config)
 
 
-class ApifySource:
+class ApifySource(Guarded):
     """See `config.contracts.source.Source`."""
 
     platform = "Apify"
@@ -64,24 +64,14 @@ class ApifySource:
         self.reconcile = config.reconcile.reconcile(announced=bool(config.webhook)) if config.reconcile else None
         self._retention = config.retention
         self._run_id = config.webhook.run_id if config.webhook else door.OWN_PATHS
-        self._guard = Guard(config.webhook, {"apify": ADDRESSES})
-        self.capture = self._guard.capture
+        self.guard = Guard(config.webhook, {"apify": ADDRESSES})
 
     @property
     def secret(self) -> str:
         """The first active secret, for webhooks we set up ourselves; empty without one."""
-        return self._guard.secret
+        return self.guard.secret
 
     # the door
-
-    def admit(self, address: str | None, /) -> None:
-        self._guard.admit(address)
-
-    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
-        self._guard.authenticate(presented, headers)
-
-    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
-        self._guard.check(headers, body)
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
         return door.parse(self.name, self._run_id, headers, body)

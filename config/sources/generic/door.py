@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
 from config.sources.generic.options import EventShape
+from config.webhooks.bodies import opened
 from config.wire.places import at, steps
 
 _HEADER = "header:"
@@ -33,17 +32,6 @@ def parse(source: str, shape: EventShape, headers: Mapping[str, str], body: byte
     return Event(
         id=event_id(source, delivery, body), source=source, run_id=_id(shape, fields, headers), kind=kind, body=body
     )
-
-
-def opened(body: bytes) -> dict[str, Any]:
-    """The fields of a webhook's body. Raises Refused (request_invalid, event_invalid)."""
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused(Kind.REQUEST_INVALID, "the body is not JSON in UTF-8") from None
-    if not isinstance(fields, dict):
-        raise Refused(Kind.EVENT_INVALID, "the body is not a JSON object")
-    return fields
 
 
 def kind_of(shape: EventShape, fields: Mapping[str, Any], headers: Mapping[str, str]) -> str:

@@ -17,7 +17,8 @@ from config.sources.generic.options import ApiShape, Config
 from config.sources.generic.telling import Telling
 from config.sources.generic.verdict import verdict
 from config.sources.generic.walking import PAGE
-from config.webhooks.guard import Guard
+from config.webhooks.bodies import opened
+from config.webhooks.guard import Guard, Guarded
 from config.wire.answers import clock
 from config.wire.bare import Bare
 
@@ -27,7 +28,7 @@ def connect(name: str, config: Config) -> "GenericSource":
     return GenericSource(name, config)
 
 
-class GenericSource(Bare):
+class GenericSource(Guarded, Bare):
     """See `config.contracts.source.Source`. now: our own clock, Unix seconds."""
 
     def __init__(self, name: str, config: Config, now: Callable[[], float] = time.time) -> None:
@@ -36,34 +37,19 @@ class GenericSource(Bare):
         self.settle = config.settle.settle
         self.reconcile = config.reconcile.reconcile(announced=bool(config.webhook)) if config.reconcile else None
         self._config, self._now = config, now
-        self._guard = Guard(config.webhook)
-        self.capture = self._guard.capture
+        self.guard = Guard(config.webhook)
         self._telling = Telling(name, config)
         self.success = self._telling.success
         self._items = Items(config.items, self.manners.base_url, now)
         self._files = Files(config.files, self.manners.base_url, now)
 
-    @property
-    def secret(self) -> str:
-        """The first active secret, for webhooks we set up ourselves; empty without one."""
-        return self._guard.secret
-
     # the door
-
-    def admit(self, address: str | None, /) -> None:
-        self._guard.admit(address)
-
-    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
-        self._guard.authenticate(presented, headers)
-
-    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
-        self._guard.check(headers, body)
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
         """An event that nobody can be asked about means nothing before it says that its run has ended."""
         event = door.parse(self.name, self._config.event, headers, body)
         if isinstance(event, Event) and self._config.run.fetch is None:
-            word = self._telling.goes_on(door.opened(body), event.kind)
+            word = self._telling.goes_on(opened(body), event.kind)
             return Ignored(word) if word is not None else event
         return event
 
@@ -81,7 +67,7 @@ class GenericSource(Bare):
 
     def _said(self, run_id: str, said: bytes) -> Run:
         try:
-            event = door.opened(said)
+            event = opened(said)
         except Refused:
             raise NotFound(
                 Reason.RUN_NOT_FOUND, "only its webhook tells of the run, and that is not there: set `run.fetch`"

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, event_id
 from config.contracts.kinds import Kind
 from config.sources.ittybit.statuses import UNDER_WAY
+from config.webhooks.bodies import opened
 
 #: Kinds of events of runs that go on (`docs/events`). Unknown ones are taken: cancelled runs may come to be announced.
 _BEGUN = frozenset({"run.created", "run.updated"})
@@ -34,7 +33,7 @@ _EVENT_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 def parse(source: str, body: bytes) -> Event | Ignored:
     """See `Source.parse`. A well-formed object of any other kind is ignored: endpoints may be tried before they are
     used."""
-    fields = _decoded(body)
+    fields = opened(body)
     kind = _text(fields.get("kind"), _KIND)
     data = fields.get("data")
     if _is_old(fields, kind):
@@ -80,16 +79,6 @@ def _is_date(written: object) -> bool:
         return isinstance(written, str) and bool(datetime.fromisoformat(written))
     except ValueError:
         return False
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused(Kind.REQUEST_INVALID, "the body is not JSON in UTF-8") from None
-    if not isinstance(fields, dict):
-        raise Refused(Kind.EVENT_INVALID, "the body is not a JSON object")
-    return fields
 
 
 def _text(value: object, pattern: re.Pattern[str]) -> str:

@@ -16,7 +16,7 @@ from config.sources.ittybit.options import Config
 from config.sources.ittybit.outputs import Output, outputs
 from config.sources.ittybit.verdict import verdict
 from config.sources.ittybit.works import Place, Work
-from config.webhooks.guard import Guard
+from config.webhooks.guard import Guard, Guarded
 from config.wire.answers import SMALL
 from config.wire.bare import Bare
 
@@ -29,7 +29,7 @@ def connect(name: str, config: Config) -> "IttybitSource":
     return IttybitSource(name, config)
 
 
-class IttybitSource(Bare):
+class IttybitSource(Guarded, Bare):
     """See `config.contracts.source.Source`."""
 
     platform = "ittybit"
@@ -48,23 +48,13 @@ class IttybitSource(Bare):
         )
         self.settle = config.settle.settle
         self.reconcile = config.reconcile.reconcile(announced=bool(config.webhook)) if config.reconcile else None
-        self._guard = Guard(config.webhook)
-        self.capture = self._guard.capture
+        self.guard = Guard(config.webhook)
         self._list = f"/{config.work}"
         self._place = Place(self.manners.base_url, config.work)
         self._works = Kept[tuple[str, str], Work](_WORKS)
         self._rows = Kept[analyses.Name, analyses.Rows](_ROWS)
 
     # the door
-
-    def admit(self, address: str | None, /) -> None:
-        self._guard.admit(address)
-
-    def authenticate(self, presented: str | None, headers: Mapping[str, str], /) -> None:
-        self._guard.authenticate(presented, headers)
-
-    def verify(self, headers: Mapping[str, str], body: bytes, /) -> None:
-        self._guard.check(headers, body)
 
     def parse(self, headers: Mapping[str, str], body: bytes, /) -> Event | Ignored | Test:
         return door.parse(self.name, body)
