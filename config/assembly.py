@@ -48,6 +48,7 @@ class Assembly:
     def source(self, name: str, path: KeyPath) -> Source | None:
         common, options = split(self.check.block(path), SourceShape)
         self.check.model(SourceShape, path, common)
+        self.check.tell_blanks(path)
         kind = common.get("type", name)
         module = self.plugin("config.sources", plugins.SOURCES, kind, path)
         config = self.check.model(module.Config, path, options, keys(SourceShape)) if module else None

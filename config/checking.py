@@ -28,6 +28,7 @@ _KINDS = {
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
@@ -119,6 +120,14 @@ class Checker:
     def _held(self, path: KeyPath) -> KeyPath:
         """The longest part of `path` that the file has: a validator may have made several values of one."""
         return next(path[:end] for end in range(len(path), -1, -1) if self.document.at(path[:end]) is not None)
+
+    def tell_blanks(self, path: KeyPath) -> None:
+        """Add variables that are empty and leave a gap in a text below `path`: it would name something else."""
+        for place, pairs in self.filled.used.items():
+            if place[: len(path)] == path and descend(self.filled.value, place).strip():
+                for reference in (reference for reference, value in pairs if not value and ":-" not in reference):
+                    may_be = f"{reference[:-1]}:-}}"
+                    self.say(f"`{reference}` is empty: set the variable, or write `{may_be}` if it may be", place)
 
     def _tell_unfilled(self) -> None:
         told = set()

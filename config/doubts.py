@@ -7,16 +7,19 @@ from itertools import chain
 from jinja2 import nodes
 
 from config.checking import Checker
-from config.contracts.source import Source, Worded
+from config.contracts.source import Inline, Source, Worded
 from config.document import KeyPath
 from config.language.expression import Expression
 from config.language.sandbox import dotted
+from config.language.template import Template
 from config.nearest import guess
 from config.route import UNMATCHED, Alerts, Route, SinkSpec, Target, Transform, When
 from config.wire.bare import Bare
 
 #: Of a run, what no two runs have in common; all that begins with `usage` or `default` besides.
 _OF_ONE_RUN = frozenset({"id", "startedAt", "finishedAt", "stats", "console_url", "containerUrl"})
+#: From so many sources on, ids of runs may come twice.
+_SEVERAL = 2
 _BEGINNINGS = ("usage", "default")
 
 
@@ -63,8 +66,20 @@ def no_run_has(check: Checker, sources: Mapping[str, Source]) -> None:
         for key, does, words in (("status", "ends", statuses), ("origin", "starts", origins)):
             for path, pattern in _patterns(check, (*when, key)) if words else ():
                 if "*" not in pattern and pattern not in words:
-                    nearest = guess(pattern, words).strip() or f"known are {', '.join(sorted(words))}"
+                    known = sorted(words)
+                    nearest = guess(pattern, reversed(known)).strip() or f"known are {', '.join(known)}"
                     check.warn(f"no run {does} like that at {platforms}: {nearest}", path)
+
+
+def nobody_signs(check: Checker, sources: Mapping[str, Source]) -> None:
+    """A secret shows who sent a webhook, as long as nobody else has seen it; a signature shows what was sent."""
+    for name, source in sources.items():
+        if isinstance(source, Inline) and source.unsigned:
+            check.warn(
+                "what its webhooks say is believed as it comes: anybody who has the secret, or sees it, can make up "
+                "runs; a signature is safer (`verify`)",
+                ("sources", name, "webhook"),
+            )
 
 
 def nothing_there(check: Checker, routes: tuple[Route, ...], sources: Mapping[str, Source]) -> None:
@@ -77,6 +92,24 @@ def nothing_there(check: Checker, routes: tuple[Route, ...], sources: Mapping[st
             lacks = [getattr(type(one), key, None) is getattr(Bare, key) for one in meant]
             if lacks and all(lacks) and getattr(route.read, key):
                 check.warn(f"runs of {names} have no {what}: leave it out", (*path, "read", key))
+
+
+def same_place(check: Checker, routes: tuple[Route, ...], sources: Mapping[str, Source]) -> None:
+    """Files by the ids of runs, where runs of several platforms come together: ids are only unique at one."""
+    for index, route in enumerate(routes):
+        if len(_meant(check, ("routes", index, "when"), sources)) < _SEVERAL:
+            continue
+        for path, target in _targets(check, route, ("routes", index)):
+            if not hasattr(target.options, "path"):
+                continue
+            template = target.options.path
+            roots = template.roots if isinstance(template, Template) else {"run"}
+            if "run" in roots and "source" not in roots:
+                check.warn(
+                    "runs of several sources come here, and two with the same id would be one file: put "
+                    "`{{ source }}` into `path`",
+                    (*path, "path") if template else path,
+                )
 
 
 def _meant(check: Checker, when: KeyPath, sources: Mapping[str, Source]) -> list[Source]:

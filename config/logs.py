@@ -4,6 +4,7 @@
 on (uvicorn, arq, aiohttp) go through the same chain, so nothing reaches the stream unmasked.
 """
 
+import base64
 import json
 import logging
 import math
@@ -23,6 +24,12 @@ MASK = "***"
 
 #: shorter ones would blank out half of every line; a secret worth the name is longer
 SHORTEST = 4
+
+#: the same of what stands for one in base64 or hex
+_SHORTEST_ENCODED = 8
+_URL_SAFE = str.maketrans("+/", "-_")
+#: what keys of Standard Webhooks begin with; senders have them without it
+_KEY = "whsec_"
 
 #: a field of one of these names never shows its value, unless that is a plain number
 PRIVATE = re.compile(
@@ -64,10 +71,13 @@ class Mask:
         self._known: list[str] = []
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Mask these from now on, also as they look inside a URL, inside JSON and in a repr."""
+        """Mask these from now on, also as they look inside a URL, inside JSON and in a repr, in base64 and in hex, and
+        a key of Standard Webhooks without its prefix."""
         known = set(self._known)
         for secret in secrets:
-            known |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+            known |= _spellings(secret) | _encodings(secret.encode("utf-8", "surrogatepass"))
+            if secret.startswith(_KEY):
+                known |= _spellings(secret.removeprefix(_KEY))
         long_enough = (spelling for spelling in known if len(spelling) >= SHORTEST)
         self._known = sorted(long_enough, key=len, reverse=True)
 
@@ -112,6 +122,22 @@ class Mask:
                 return False
         said = "/".join(words)
         return PLAIN.fullmatch(said) is not None and not any(known in said for known in self._known)
+
+
+def _spellings(secret: str) -> set[str]:
+    written = {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    return {*written, secret.replace("/", r"\/")}
+
+
+def _encodings(secret: bytes) -> set[str]:
+    """In hex, and in base64 as it looks within something longer: wherever it begins, without the characters at its ends
+    that hold something else, too. Too short ones could be anything."""
+    spelled = {secret.hex(), secret.hex().upper()}
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + secret).decode()
+        core = text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+        spelled |= {core, core.translate(_URL_SAFE)}
+    return {each for each in spelled if len(each) >= _SHORTEST_ENCODED}
 
 
 @lru_cache(maxsize=1024)

@@ -68,7 +68,8 @@ def _target(package: str, type: str, group: str) -> str:
         return f"{package}.{type}"
     for entry in entry_points(group=group, name=type):
         return entry.module
-    raise PluginMissing(_unknown(type, known(package, group)))
+    further = "; any other platform: `type: generic`" if group == SOURCES else ""
+    raise PluginMissing(_unknown(type, known(package, group)) + further)
 
 
 def _is_ours(package: str, type: str) -> bool:

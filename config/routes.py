@@ -87,8 +87,10 @@ def load(path: Path, environ: Mapping[str, str] | Environment | None = None) -> 
     check.finish()
     doubts.no_run_gets_here(check, routes)
     doubts.no_run_has(check, sources)
+    doubts.nobody_signs(check, sources)
     doubts.nothing_there(check, routes, sources)
     doubts.always_changed(check, routes)
+    doubts.same_place(check, routes, sources)
     doubts.nobody_is_told(check, routes, alerts)
     doubts.nobody_uses(check, (*routes, *((unmatched,) if unmatched else ())), alerts, sinks)
     return RouteTable(

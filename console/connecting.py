@@ -31,11 +31,13 @@ class Reached:
         name: `source apify`, `sink disk` or `target products/warehouse`.
         message: what is wrong, or what was seen.
         well: whether a delivery would get through.
+        tried: False if nobody can say.
     """
 
     name: str
     message: str
     well: bool = True
+    tried: bool = True
 
 
 async def reach(settings: Settings, table: RouteTable) -> list[Reached]:
@@ -63,6 +65,8 @@ async def _token(source: Source) -> str:
     found = (await examining.token(source))[0]
     if not found.well:
         raise _Wrong(f"{found.message}: {found.cure}")
+    if not found.tried:
+        raise _Untried(found.message)
     return found.message
 
 
@@ -88,6 +92,10 @@ class _Wrong(Exception):
     """Said by an examination."""
 
 
+class _Untried(Exception):
+    """Said by an examination that had nothing to ask."""
+
+
 async def _reached(name: str, work: Callable[[], Awaitable[str]]) -> Reached:
     try:
         async with asyncio.timeout(LIMIT):
@@ -96,6 +104,8 @@ async def _reached(name: str, work: Callable[[], Awaitable[str]]) -> Reached:
         return Reached(name, exc.detail or str(exc), well=False)
     except _Wrong as exc:
         return Reached(name, str(exc), well=False)
+    except _Untried as exc:
+        return Reached(name, str(exc), tried=False)
     except TimeoutError:
         return Reached(name, f"no answer within {LIMIT:.0f} s", well=False)
     except Exception as exc:  # somebody's sink: the others are told all the same

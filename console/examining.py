@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from config.contracts.source import Api, Patience, Source
+from config.contracts.source import Answer, Api, Patience, Source
 from config.durability import findings
 from config.freshness import Freshness
 from config.route import SourceSpec
@@ -21,14 +21,13 @@ from config.sources.apify import ApifySource, lasting
 from config.sources.apify.answers import data
 from config.sources.apify.webhooks import AdHocWebhook
 from config.wire.answers import SMALL
-from config.wire.bare import Bare
 from console.doors import Door, door
 from console.failures import CommandFailed
 from console.holds import cure, hold_words
 from console.opening import open_ledger
 from console.registering import adoption
 from console.starting import base_of, door_of, is_loopback
-from workers.fetch.api import HttpApi, open_session
+from workers.fetch.api import HttpApi, Params, open_session
 from workers.ledger.expiring import expiring
 from workers.ledger.freshness import stale
 from workers.ledger.quarantine import held
@@ -46,11 +45,12 @@ MOST_DELIVERIES = 5000
 
 @dataclass(frozen=True)
 class Finding:
-    """What one examination says. Without a cure all is well."""
+    """What one examination says. Without a cure all is well, or (`tried` is False) nobody can say."""
 
     check: str
     message: str
     cure: str = ""
+    tried: bool = True
 
     @property
     def well(self) -> bool:
@@ -80,6 +80,13 @@ def _split(name: str, sentence: str) -> Finding:
     """`config.durability` says what is wrong, and behind the last semicolon what to do."""
     message, _, cure = sentence.rpartition("; ")
     return Finding(name, message or sentence, cure)
+
+
+async def redis_answers(settings: Settings) -> list[Finding]:
+    """Nothing, if it does. Raises RedisError."""
+    async with _redis(settings) as redis:
+        await redis.get(f"{settings.namespace}:answers")
+    return []
 
 
 async def workers_alive(settings: Settings) -> list[Finding]:
@@ -202,13 +209,16 @@ async def token(source: Source) -> list[Finding]:
         return await _apify_token(name, source)
     if not source.manners.base_url:
         return [Finding(name, "none is needed: the platform is asked nothing, its webhooks say all there is")]
-    if getattr(type(source), "account", None) is Bare.account:
-        return [Finding(name, "whether it is right, the first run tells: nothing else can be asked")]
     async with _platform(source) as api:
         account = await source.account(api)
+        if not api.asked:
+            return [Finding(name, _UNTRIED, tried=False)]
     if account and source.accounts and account not in source.accounts:
         return [_of_others(name, account, source)]
     return [Finding(name, f"it belongs to {account}" if account else "the platform takes it")]
+
+
+_UNTRIED = "not tried: nothing can be asked without a run, so the first one tells whether it is right"
 
 
 def _of_others(name: str, account: str, source: Source) -> Finding:
@@ -308,7 +318,17 @@ async def _redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 @asynccontextmanager
-async def _platform(source: Source) -> AsyncIterator[Api]:
+async def _platform(source: Source) -> AsyncIterator["_Noticing"]:
     """Asked once: an examination has little time, and what is refused now is a finding."""
     async with open_session() as session:
-        yield HttpApi(session, replace(source.manners, patience=Patience(tries=1)))
+        yield _Noticing(session, replace(source.manners, patience=Patience(tries=1)))
+
+
+class _Noticing(HttpApi):
+    """`asked`: whether anything was."""
+
+    asked = False
+
+    async def get(self, path: str, params: Params | None = None, *, most: int | None = None) -> Answer:
+        self.asked = True
+        return await super().get(path, params, most=most)

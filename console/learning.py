@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from config.contracts.errors import Refused
 from config.webhooks.captured import Captured, hidden
 from config.webhooks.options import FIELD, Hmac, StandardWebhooks, Token, key_of
-from config.webhooks.signatures import STANDARD, SVIX, Signed
+from config.webhooks.signatures import PART, STANDARD, SVIX, Signed
 from config.wire.moments import seconds
 
 Verify = Token | Hmac | StandardWebhooks
@@ -33,8 +33,7 @@ WITH_BOTH = ("{id}.{time}.{body}", "{time}.{id}.{body}")
 _EVERYDAY = re.compile(
     r"accept.*|connection|content-.*|host|user-agent|transfer-encoding|x-forwarded-.*|x-real-ip|forwarded|via|date"
 )
-_PART = re.compile(r"(?:^|[,;\s])\s*([A-Za-z0-9_-]{1,32})=\"?([^,;\s\"]+)")
-_WORD = re.compile(r"[^,;\s]*$")
+_BETWEEN = re.compile(r"[,;\s]")
 _ID = re.compile(r"[^,;\s*]{1,128}")
 _UNMISTAKABLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 #: Unix seconds below which nothing is a moment of our days.
@@ -130,9 +129,12 @@ def _ways(one: Captured, secrets: Sequence[str]) -> Iterator[Verify | None]:
 
 def _tokens(one: Captured, secrets: Sequence[str]) -> Iterator[Token | None]:
     """Its value is not kept, but that it was a secret of the file, and how long."""
+    held = any(one.path.endswith(f"/{hidden(secret)}") for secret in secrets)
+    yield Token(scheme="token") if one.in_path and held else None
     for name, value in one.headers:
         own = name != "authorization"
-        lengths = {hidden(before + secret) for secret in secrets for before in ("", *(() if own else ("Bearer ",)))}
+        spelled = {text for secret in secrets for text in (secret, secret.encode().decode("latin-1"))}
+        lengths = {hidden(before + text) for text in spelled for before in ("", *(() if own else ("Bearer ",)))}
         fits = name in one.secrets and value in lengths
         yield Token(scheme="token", header=name if own else None) if fits else None
 
@@ -175,7 +177,7 @@ def _said(headers: Mapping[str, str]) -> Iterator[_Said]:
     for header, value in headers.items():
         if not _EVERYDAY.fullmatch(header):
             yield _Said(header, value)
-            yield from (_Said(name.lower(), part, header) for name, part in _PART.findall(value))
+            yield from (_Said(name.lower(), part, header) for name, part in PART.findall(value))
 
 
 def _is_moment(value: str) -> bool:
@@ -192,8 +194,7 @@ def _places(headers: Mapping[str, str], made: bytes) -> Iterator[dict[str, str]]
     for (header, value), (encoding, text) in product(headers.items(), writings):
         at = (value.lower() if encoding == "hex" else value).find(text)
         if at >= 0:
-            place, found = {"header": header, "encoding": encoding}, _WORD.search(value[:at])
-            lead = found[0] if found else ""
+            place, lead = {"header": header, "encoding": encoding}, _BETWEEN.split(value[:at])[-1]
             as_part = place | {"part": lead.partition("=")[0]}
             as_prefix = place | {"prefix": lead}
-            yield from (as_part, as_prefix) if len(_PART.findall(value)) > 1 else (as_prefix, as_part)
+            yield from (as_part, as_prefix) if len(PART.findall(value)) > 1 else (as_prefix, as_part)

@@ -104,9 +104,10 @@ async def place_of(settings: Settings, table: RouteTable, named: str | None, wor
 
 
 def _apart(table: RouteTable, named: str | None, word: str) -> tuple[str | None, str]:
-    """The source, if somebody said which, and the rest: ids of some platforms have colons in them."""
+    """The source, if somebody said which, and the rest: ids of some platforms have colons in them, and what stands
+    before one is a source only if the file has it."""
     name, colon, rest = word.partition(":")
-    return (name, rest) if colon and (name in table.sources or named is None) else (named, word)
+    return (name, rest) if colon and name in table.sources else (named, word)
 
 
 async def _told(settings: Settings, source: Source, api: Api, run_id: str) -> Run:

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope
 from config.contracts.errors import Refused
 from config.contracts.kinds import Kind
 from config.contracts.source import Capture, Source
-from config.webhooks.captured import BEYOND, MOST_BODY, Captured, body_of, fresh_id, shown
+from config.webhooks.captured import BEYOND, MOST_BODY, Captured, addressed, body_of, fresh_id, shown
 from receiver.metrics import Metrics
 
 log = structlog.get_logger()
@@ -65,39 +65,23 @@ class Capturing:
         self._second = 0
         self._taken = 0
 
-    async def keep(self, source: Source, refusal: Refused, path: str, scope: Scope, tape: Tape) -> None:
+    async def keep(self, source: Source, refusal: Refused, secret: str, scope: Scope, tape: Tape) -> None:
         """Keep what was refused, and what is still to come of it. Never raises because of a stranger, or of Redis.
 
-        path: without the secret in it.
+        secret: the end of the path, where one may stand.
         """
         if refusal.kind in UNPROVEN and source.capture:
-            outcome = await self._kept(source, source.capture, refusal, path, scope, tape)
+            outcome = await self._kept(source, source.capture, refusal, secret, scope, tape)
             self.metrics.captured(source.name, outcome)
 
     async def _kept(
-        self, source: Source, capture: Capture, refusal: Refused, path: str, scope: Scope, tape: Tape
+        self, source: Source, capture: Capture, refusal: Refused, secret: str, scope: Scope, tape: Tape
     ) -> str:
         """`kept`, `skipped` or `failed`."""
         if not self._has_time():
             return "skipped"
         await tape.go_on()
-        now = time.time()
-        headers, secrets = shown(scope["headers"])
-        body, masked = body_of(tape.heard)
-        captured = Captured(
-            id=fresh_id(),
-            at=now,
-            until=now + capture.seconds,
-            source=source.name,
-            kind=refusal.kind.value,
-            method=scope["method"],
-            path=path,
-            headers=headers,
-            secrets=secrets,
-            body=body,
-            masked=masked,
-            cut=not tape.ended or tape.size > MOST_BODY,
-        )
+        captured = _captured(source.name, capture, refusal, secret, scope, tape)
         try:
             await self.shelf.capture(captured, capture.keep)
         except Exception as exc:  # a person's notes are no reason for another answer
@@ -111,3 +95,25 @@ class Capturing:
             self._second, self._taken = second, 0
         self._taken += 1
         return self._taken <= MOST_A_SECOND
+
+
+def _captured(source: str, capture: Capture, refusal: Refused, secret: str, scope: Scope, tape: Tape) -> Captured:
+    now = time.time()
+    headers, secrets = shown(scope["headers"])
+    path, in_path = addressed(scope["path"], secret)
+    body, masked = body_of(tape.heard)
+    return Captured(
+        id=fresh_id(),
+        at=now,
+        until=now + capture.seconds,
+        source=source,
+        kind=refusal.kind.value,
+        method=scope["method"],
+        path=path,
+        headers=headers,
+        secrets=secrets,
+        body=body,
+        masked=masked,
+        cut=not tape.ended or tape.size > MOST_BODY,
+        in_path=in_path,
+    )

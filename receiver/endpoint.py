@@ -12,7 +12,6 @@ from config.contracts.event import Event, Ignored, Test
 from config.contracts.kinds import Kind
 from config.contracts.source import Source
 from config.queue import Accepted, Duplicate, QueueUnavailable
-from config.webhooks.captured import hidden
 from receiver.answers import Answer, only, path_not_found, taken
 from receiver.capturing import Capturing, Shelf, Tape
 from receiver.content import by_name, require_json, secret_in
@@ -68,8 +67,7 @@ class Door:
             body = await proven(source, secret, headers, scope, tape.receive if tape else receive)
         except Refused as refusal:
             if tape:
-                path = f"{PREFIX}{name}/{hidden(secret)}" if secret else f"{PREFIX}{name}"
-                await self.capturing.keep(source, refusal, path, scope, tape)
+                await self.capturing.keep(source, refusal, secret, scope, tape)
             raise
         event = source.parse(headers, body)
         entry.describes(event)

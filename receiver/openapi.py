@@ -38,7 +38,8 @@ MEANINGS: Mapping[Kind, str] = {
     Kind.PAYLOAD_TOO_LARGE: f"the body has more than {MOST_BYTES} bytes, declared or in chunks",
     Kind.CONTENT_TYPE_UNSUPPORTED: "not `application/json` or `application/…+json` in UTF-8, or with a "
     "`Content-Encoding`",
-    Kind.EVENT_INVALID: "JSON, but not an object, or no run id where one should be",
+    Kind.EVENT_INVALID: "JSON, but not an object; no run id where one should be, of characters that the source takes; "
+    "nothing says what happened; or the shape of an older API, which is not read",
     Kind.RATE_LIMITED: f"{MOST_AT_ONCE} webhooks, or {MOST_BYTES_AT_ONCE} bytes of their bodies, are under way, or "
     f"{MOST_IN_A_ROW} requests wait on this connection; send it again",
     Kind.HEADERS_TOO_LARGE: f"request line and headers have more than {MOST_HEAD_BYTES} bytes",

@@ -18,7 +18,7 @@ from config.contracts.sink import Shipment
 from workers.routing.clean import members
 
 #: Columns that say where a row comes from, in this order. What may stand in them, and `_item` alone is a number:
-#: id of the run; when it finished; `route/target`; the stream; number of the row in it; when it was written.
+#: id of the run; when it finished; `source/route/target`; the stream; number of the row in it; when it was written.
 STAMPS = ("_run_id", "_finished_at", "_target", "_stream", "_item", "_delivered_at")
 #: JSON of the members that have no column of their own.
 MORE = "_more"
@@ -237,7 +237,8 @@ def joined(written: Iterable[tuple[str, bytes]]) -> bytes:
 def origin_of(shipment: Shipment) -> tuple[str, str, str, str]:
     """The stamp of all rows of a stream: what stands before the number and the time."""
     delivery = shipment.delivery
-    return delivery.run_id, delivery.life, f"{delivery.route}/{delivery.target}", shipment.stream
+    place = f"{delivery.source}/{delivery.route}/{delivery.target}"  # two platforms may have runs of the same id
+    return delivery.run_id, delivery.life, place, shipment.stream
 
 
 def assumed(target: TableTarget, items: Iterable[bytes]) -> dict[str, bytes]:

@@ -21,8 +21,6 @@ class Kind(StrEnum):
     SIGNATURE_INVALID = "signature_invalid", 401
     ADDRESS_FORBIDDEN = "address_forbidden", 403
     SOURCE_NOT_FOUND = "source_not_found", 404
-    RUN_NOT_FOUND = "run_not_found", 404
-    DELIVERY_NOT_FOUND = "delivery_not_found", 404
     PATH_NOT_FOUND = "path_not_found", 404
     METHOD_NOT_ALLOWED = "method_not_allowed", 405
     REQUEST_TIMEOUT = "request_timeout", 408

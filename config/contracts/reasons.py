@@ -66,6 +66,8 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
     #: routes want this run, but none of their targets was asked for: it is an old one, and they would act
     LEFT_OUT = "left_out"
+    #: an earlier announcement of the same end of the run led to all of it; nothing is delivered twice
+    ANNOUNCED_BEFORE = "announced_before"
     #: the run is not what its route expects
     NOT_AS_EXPECTED = "not_as_expected"
     #: an older run goes to the same target first

@@ -451,6 +451,14 @@ class Perishable(Source, Protocol):
 
 
 @runtime_checkable
+class Inline(Source, Protocol):
+    """A source that may believe its webhooks, since nobody is asked."""
+
+    #: whether what is believed is not even signed: whoever has seen the secret can make up runs
+    unsigned: bool
+
+
+@runtime_checkable
 class Worded(Source, Protocol):
     """A source whose platform says which words it has for runs, so that a misspelled one is noticed."""
 

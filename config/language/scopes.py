@@ -3,7 +3,7 @@
 from config.language.expression import Expression
 
 #: What is known of a run wherever it is on its way.
-RUN = frozenset({"run", "actor", "task", "build", "schedule", "event"})
+RUN = frozenset({"run", "source", "actor", "task", "build", "schedule", "event"})
 
 
 class RunExpression(Expression):

@@ -17,7 +17,7 @@ from config.language.sandbox import UNFIT, One, Text, blanked, read_template, si
 #: the names a template may begin with
 ROOTS = frozenset(
     {
-        *("run", "actor", "task", "build", "schedule", "event"),
+        *("run", "source", "actor", "task", "build", "schedule", "event"),
         *("record", "dataset", "route", "target", "items_read", "held"),
     }
 )

@@ -35,6 +35,11 @@ class Guard:
         simple = isinstance(self.verify, Token) and self.verify.header is None
         return next(iter(self._secrets), "") if simple else ""
 
+    @property
+    def signs(self) -> bool:
+        """Whether a webhook's body is proven, too."""
+        return self._signed is not None
+
     def admit(self, address: str | None) -> None:
         """Raises Refused (address_forbidden)."""
         self._addresses.check(address)

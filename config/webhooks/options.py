@@ -18,17 +18,19 @@ from pydantic import (
 
 from config.contracts.source import Capture
 from config.units import Duration
+from config.wire.forms import Form
 
 #: What a template has from elsewhere, by the name of a header or of a part of the signature's own.
 FIELD = re.compile(r"\{([^{}]*)\}")
 #: What keys of Standard Webhooks begin with: symmetric ones, which we know, and both halves of the others.
 KEY_PREFIX, KEY_PAIRS = "whsec_", ("whsk_", "whpk_")
 
-_HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"
+_HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}"
 #: No header that anybody signs has so short a name: `t` and `ts` are parts.
 _SHORTEST_HEADER = 3
 Name = Annotated[str, AfterValidator(str.lower)]
-Header = Annotated[Name, Field(pattern=_HEADER)]
+Header = Annotated[Name, Form(_HEADER, "the name of a header, such as `X-Signature`")]
+Part = Annotated[Name, Form(r"[A-Za-z0-9_-]{1,32}", "a name of letters, digits, `_` and `-`, such as `v1`")]
 
 
 def _one_at_least(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -98,9 +100,8 @@ class Hmac(Options):
         description="Where the signature stands; several may, behind commas, semicolons or blanks.",
         examples=["header: X-Hub-Signature-256"],
     )
-    part: Name | None = Field(
+    part: Part | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9_-]{1,32}$",
         description="The header holds `name=value` behind commas or semicolons, and the signature is the value of this "
         "name.",
         examples=["part: v1"],
@@ -163,7 +164,7 @@ class Hmac(Options):
 
 def _is_field(name: str, header: str | None, part: str | None) -> None:
     """Raises ValueError for what a template cannot have."""
-    if not re.match(_HEADER, name):
+    if not re.fullmatch(_HEADER, name):
         raise ValueError("names in braces are those of headers, or of parts of the signature's header")
     if name in {header, part}:
         raise ValueError(f"`{{{name}}}` is the signature itself, which cannot sign itself")

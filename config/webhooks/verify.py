@@ -23,7 +23,7 @@ class StaticSecrets:
         self._place = (
             f"in `{header}`" if header else "as `Authorization: Bearer <secret>`, or as the last part of the path"
         )
-        self._digests = [_sha(secret) for secret in secrets if secret]
+        self._digests = [_sha(spelled) for secret in secrets if secret for spelled in _spellings(secret)]
 
     def check(self, presented: str | None) -> None:
         """Raises Refused: token_missing without a secret, token_invalid with a wrong one."""
@@ -33,7 +33,7 @@ class StaticSecrets:
                 f"send the webhook's secret {self._place}",
                 {"WWW-Authenticate": "Bearer"},
             )
-        digest = _sha(presented)
+        digest = _sha(_as_sent(presented))
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         if not any(matches):
             raise Refused(
@@ -77,6 +77,19 @@ def _plain_network(written: str) -> IPv4Network | IPv6Network:
     return ip_network((first, network.prefixlen - MAPPED_BITS))
 
 
-def _sha(secret: str) -> bytes:
-    """Of any text at all: what a stranger presents must never be able to raise."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+def _spellings(secret: str) -> set[bytes]:
+    """As senders write it: in UTF-8, or in a header as HTTP once had it (RFC 2616, 2.2)."""
+    return {secret.encode("utf-8", "surrogatepass"), _as_sent(secret)}
+
+
+def _as_sent(presented: str) -> bytes:
+    """The bytes of any text at all: those of a header came as Latin-1, a path has more. Never raises, for strangers
+    present it."""
+    try:
+        return presented.encode("latin-1")
+    except UnicodeEncodeError:
+        return presented.encode("utf-8", "surrogatepass")
+
+
+def _sha(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()

@@ -1,6 +1,6 @@
 """Options that sources of most platforms have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr
@@ -8,7 +8,15 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 from config.addresses import is_underneath
 from config.contracts.source import Reconcile, Settle
 from config.units import Duration
-from config.webhooks.options import Options
+from config.webhooks.options import Header, Options
+
+#: Headers that say how a request is sent, not what it asks for (RFC 9110, 7; RFC 9112, 6).
+_OURS = frozenset(
+    {
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"),
+        *("expect", "proxy-connection", "proxy-authorization", "accept-encoding", "content-encoding", "range"),
+    }
+)
 
 
 def usable(where: str) -> Callable[[SecretStr], SecretStr]:
@@ -19,9 +27,28 @@ def usable(where: str) -> Callable[[SecretStr], SecretStr]:
             raise ValueError(f"the token is empty: set the variable it is filled from ({where})")
         if not token.get_secret_value().isprintable():
             raise ValueError("the token holds a line break or another control character: no header can bring it")
+        if not token.get_secret_value().isascii():
+            raise ValueError("the token holds a character beyond ASCII, which none has: copy it once more")
         return token
 
     return check
+
+
+def _left_to_us(name: str) -> str:
+    if name in _OURS:
+        raise ValueError(f"`{name}` is made by whoever sends a request: leave it out")
+    return name
+
+
+def _sendable(value: str) -> str:
+    if not value.isprintable() or not value.isascii():
+        raise ValueError("no header can bring this value: ASCII without line breaks")
+    return value
+
+
+#: A header that is sent with every request, and what it holds.
+SentHeader = Annotated[Header, AfterValidator(_left_to_us)]
+SentValue = Annotated[str, AfterValidator(_sendable)]
 
 
 def _no_metadata_service(url: HttpUrl) -> HttpUrl:
@@ -30,7 +57,18 @@ def _no_metadata_service(url: HttpUrl) -> HttpUrl:
     return url
 
 
-ApiUrl = Annotated[HttpUrl, AfterValidator(_no_metadata_service)]
+def _only_a_base(url: HttpUrl) -> HttpUrl:
+    """Whatever is asked for is put behind it."""
+    if url.username is not None or url.password is not None:
+        raise ValueError("no name and no password stand in this address: a token has a key of its own")
+    if url.query is not None:
+        raise ValueError("an address without `?` and what follows it: paths are put behind it")
+    if url.fragment is not None:
+        raise ValueError("an address without `#` and what follows it: paths are put behind it")
+    return url
+
+
+ApiUrl = Annotated[HttpUrl, AfterValidator(_no_metadata_service), AfterValidator(_only_a_base)]
 FileOrigins = Annotated[
     tuple[ApiUrl, ...],
     Field(
@@ -39,6 +77,17 @@ FileOrigins = Annotated[
         examples=["file_origins: [http://minio.internal:9000]"],
     ),
 ]
+
+
+def origins(written: Iterable[HttpUrl]) -> tuple[str, ...]:
+    """`FileOrigins` as `Manners` has them."""
+    return tuple(str(one).rstrip("/") for one in written)
+
+
+def unheard(webhook: object, reconcile: object, finds: str = "`reconcile`") -> Iterator[str]:
+    """What is wrong with a source of which nothing finds the runs. finds: what does, besides webhooks."""
+    if webhook is None and reconcile is None:
+        yield f"nothing is ever heard of it: add `webhook`, or {finds}"
 
 
 class SettleOptions(Options):

@@ -6,8 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-PATTERN = r"^[A-Za-z0-9_$@-]+(\.[A-Za-z0-9_$@-]+)*$"
-Place = Annotated[str, Field(pattern=PATTERN, max_length=200)]
+from config.wire.forms import Form
+
+PATTERN = r"[A-Za-z0-9_$@-]+(\.[A-Za-z0-9_$@-]+)*"
+WORDS = "keys and places in lists joined by dots, such as `data.items.0`"
+Place = Annotated[str, Form(PATTERN, WORDS), Field(max_length=200)]
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from config.nearest import guess
 from config.route import SourceSpec
+from config.routes import RouteTable
 from config.webhooks.captured import Captured
 from config.webhooks.options import Webhook
 from console.captured import forget, named, newest
@@ -39,14 +41,15 @@ def add_to(main: typer.Typer) -> None:
 
 def list_captured(source: Source = None, config: Config = None, json: Json = False) -> None:
     """List what is kept, the newest first."""
-    out, sources = Output(json), _names(config, source)
+    out, table = Output(json), open_table(open_settings(config))
+    sources = _names(table, source, config)
     found = ask_ledger(config, lambda ledger: newest(ledger, sources))
-    table = table_of("when", "source", "refused as", "bytes", "id")
+    shown = table_of("when", "source", "refused as", "bytes", "id")
     for one in found:
         out.fact(**_facts(one))
         size = f"{len(one.body):,}{'+' if one.cut else ''}"
-        table.add_row(when_of(round(one.at * 1000)), *map(plain, (one.source, one.kind, size, one.id)))
-    out.show(table if found else "nothing is kept: `webhook: {capture: {}}` of a source keeps what cannot be verified")
+        shown.add_row(when_of(round(one.at * 1000)), *map(plain, (one.source, one.kind, size, one.id)))
+    out.show(shown if found else _nothing(table, sources))
 
 
 def show(id: Id, config: Config = None, json: Json = False) -> None:
@@ -88,7 +91,7 @@ def try_one(id: Id, config: Config = None, json: Json = False) -> None:
 
 def clear(source: Source = None, yes: Yes = False, config: Config = None, json: Json = False) -> None:
     """Forget what is kept. Asks first."""
-    out, sources = Output(json), _names(config, source)
+    out, sources = Output(json), _names(open_table(open_settings(config)), source, config)
     confirm(out, f"Forget what is kept of {', '.join(sources)}?", yes=yes)
     count = ask_ledger(config, lambda ledger: forget(ledger, sources))
     out.fact(cleared=count)
@@ -96,13 +99,31 @@ def clear(source: Source = None, yes: Yes = False, config: Config = None, json: 
 
 
 def _one(config: Path | None, id: str) -> Captured:
-    sources = _names(config, None)
+    sources = list(open_table(open_settings(config)).declared)
     return ask_ledger(config, lambda ledger: named(ledger, sources, id))
 
 
-def _names(config: Path | None, source: str | None) -> list[str]:
-    """One that the file no longer has may still be asked for by its name."""
-    return [source] if source else list(open_table(open_settings(config)).declared)
+def _names(table: RouteTable, source: str | None, config: Path | None) -> list[str]:
+    """One that the file no longer has may still be asked for by its name, as long as something of it is kept.
+
+    Raises CommandFailed.
+    """
+    if source is None:
+        return list(table.declared)
+    if source not in table.declared and not ask_ledger(config, lambda ledger: newest(ledger, [source])):
+        known = f"{guess(source, table.declared)}it has {', '.join(table.declared) or 'none'}"
+        raise CommandFailed(
+            "source_not_found", f"the file has no source {source!r}, and nothing is kept of one: {known}"
+        )
+    return [source]
+
+
+def _nothing(table: RouteTable, sources: Iterable[str]) -> str:
+    """Why: nobody keeps any, or none came."""
+    keeping = [name for name in sources if name in table.sources and table.sources[name].capture]
+    if not keeping:
+        return "nothing is kept: `webhook: {capture: {}}` of a source keeps what cannot be verified"
+    return f"nothing is kept: nothing that cannot be verified has come lately to {', '.join(keeping)}"
 
 
 def _secrets(spec: SourceSpec | None) -> list[str]:

@@ -8,6 +8,7 @@ from config.routes import RouteTable
 from config.settings import Settings
 from console.cli.options import Config, Json, example
 from console.cli.output import Output, plain
+from console.cli.verdict import mark
 from console.connecting import reach
 from console.opening import open_settings, open_table
 from console.signals import run
@@ -54,8 +55,8 @@ def check(
 def _reach(out: Output, settings: Settings, table: RouteTable) -> None:
     found = run(reach(settings, table))
     for one in found:
-        out.fact(reached=one.name, ok=one.well, message=one.message)
-        out.tell(f"{'ok ' if one.well else 'BAD'} {plain(one.name).plain}: {plain(one.message, 1000).plain}")
+        out.fact(reached=one.name, ok=one.well if one.tried else None, message=one.message)
+        out.tell(f"{mark(one)} {plain(one.name).plain}: {plain(one.message, 1000).plain}")
     if not all(one.well for one in found):
         raise typer.Exit(1)
 

@@ -15,7 +15,7 @@ from config.sources.apify import ApifySource
 from console import examining
 from console.cli.options import Config, Json, example
 from console.cli.output import Output, plain
-from console.cli.verdict import explain
+from console.cli.verdict import explain, mark
 from console.examining import Finding
 from console.expiries import sources_of
 from console.opening import nearby, open_settings, open_table
@@ -41,8 +41,8 @@ def doctor(config: Config = None, json: Json = False) -> None:
     settings, out = nearby(open_settings(config)), Output(json)
     found = [*_file(settings), *run(_examined(settings))]
     for one in found:
-        out.fact(check=one.check, ok=one.well, message=one.message, cure=one.cure)
-        out.tell(f"{'ok ' if one.well else 'BAD'} {plain(one.check).plain}: {plain(one.message, 1000).plain}")
+        out.fact(check=one.check, ok=one.well if one.tried else None, message=one.message, cure=one.cure)
+        out.tell(f"{mark(one)} {plain(one.check).plain}: {plain(one.message, 1000).plain}")
         if one.cure:
             out.tell(f"      cure: {plain(one.cure, 1000).plain}")
     raise typer.Exit(0 if all(one.well for one in found) else 1)
@@ -53,16 +53,30 @@ def _file(settings: Settings) -> Iterator[Finding]:
         open_table(settings)
         yield Finding("file", f"{settings.config} can be used")
     except ConfigInvalid as invalid:
-        yield from (Finding("file", str(problem), "mend it: `runrelay check`") for problem in invalid.problems)
+        yield from (Finding("file", str(problem), _MEND) for problem in invalid.problems)
+
+
+_MEND = "mend it: `runrelay check` shows where"
 
 
 async def _examined(settings: Settings) -> list[Finding]:
     """All at once; in the order of the examinations."""
-    found = await asyncio.gather(*(_alone(name, asking) for name, asking in _examinations(settings)))
+    at_redis, elsewhere = await asyncio.gather(_at_redis(settings), _all(_elsewhere(settings)))
+    return [*at_redis, *elsewhere]
+
+
+async def _at_redis(settings: Settings) -> list[Finding]:
+    """If it does not answer, that alone is told."""
+    silent = await _alone("redis", examining.redis_answers(settings))
+    return silent or await _all(_in_redis(settings))
+
+
+async def _all(examinations: Iterator[Examination]) -> list[Finding]:
+    found = await asyncio.gather(*(_alone(name, asking) for name, asking in examinations))
     return [one for each in found for one in each]
 
 
-def _examinations(settings: Settings) -> Iterator[Examination]:
+def _in_redis(settings: Settings) -> Iterator[Examination]:
     yield "redis", examining.redis_durability(settings)
     yield "redis_clock", examining.redis_clock(settings)
     yield "workers", examining.workers_alive(settings)
@@ -70,6 +84,9 @@ def _examinations(settings: Settings) -> Iterator[Examination]:
     yield "quarantine", examining.quarantine(settings)
     yield "freshness", examining.freshness(settings, _fresh(settings))
     yield "source_data", examining.source_data(settings, sources_of(settings))
+
+
+def _elsewhere(settings: Settings) -> Iterator[Examination]:
     yield "spool", examining.spool(settings)
     for spec, source in _sources(settings):
         yield f"{source.name}.token", examining.token(source)

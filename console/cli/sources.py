@@ -1,6 +1,6 @@
 """`runrelay sources`: whose runs are heard of, and how."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from config import plugins
+from config.contracts.errors import ConfigInvalid
 from config.contracts.source import Source, Worded
 from config.route import SourceSpec
 from config.routes import RouteTable
@@ -30,30 +31,54 @@ def add_to(app: typer.Typer) -> None:
 
 
 def sources(
-    type: Annotated[str | None, typer.Argument(help="Tell everything of this type.")] = None,
+    type: Annotated[
+        str | None, typer.Argument(help="Tell everything of this type, or of this source of the file.")
+    ] = None,
     types: Annotated[bool, typer.Option("--types", help="List the types instead, without a file.")] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Show the sources of the file: where their webhooks go, how these are verified, whether somebody looks for runs
     besides, and which API is asked. With a type: what it can do, its options, an example."""
-    out = Output(json)
+    out, settings = Output(json), open_settings(config)
     if type is not None:
-        _tell(out, _page(type))
+        _tell_or_show(out, settings, type)
         return
-    settings = open_settings(config)
     if types or not settings.config.exists():
         _list(out)
         return
-    _of_file(out, settings, open_table(settings))
+    table = open_table(settings)
+    _of_file(out, settings, table, table.sources)
 
 
-def _of_file(out: Output, settings: Settings, table: RouteTable) -> None:
-    for name, source in table.sources.items():
+def _tell_or_show(out: Output, settings: Settings, name: str) -> None:
+    """Everything of the type; without such a type, how it stands with the source of that name. Raises CommandFailed."""
+    try:
+        found = page(name)
+    except plugins.PluginMissing as exc:
+        table = _table(settings)
+        if table is None or name not in table.sources:
+            raise CommandFailed("not_found", exc.message) from None
+        _of_file(out, settings, table, [name])
+    else:
+        _tell(out, found)
+
+
+def _table(settings: Settings) -> RouteTable | None:
+    try:
+        return open_table(settings)
+    except ConfigInvalid:
+        return None
+
+
+def _of_file(out: Output, settings: Settings, table: RouteTable, names: Iterable[str]) -> None:
+    for name in names:
+        source = table.sources[name]
         spec = table.declared[name]
         found, platform = door(settings, spec, source), _platform(spec, source)
         out.fact(name=name, type=spec.type, platform=platform, **asdict(found))
-        out.tell(plain(f"{name}: {platform}" + ("" if spec.type in {name, platform} else f", type {spec.type}")).plain)
+        said = ": ".join(dict.fromkeys((name, platform)))
+        out.tell(plain(said + ("" if spec.type in {name, platform} else f", type {spec.type}")).plain)
         for word, said in _lines(found):
             out.flow(f"  {word:<{_INDENT}}{plain(said, 1000).plain}", indent=" " * (_INDENT + 2))
     out.tell("")
@@ -61,8 +86,8 @@ def _of_file(out: Output, settings: Settings, table: RouteTable) -> None:
 
 
 def _platform(spec: SourceSpec, source: Source) -> str:
-    """How people call it; the type of a source that does not say."""
-    if isinstance(source, Worded):
+    """How people call it; the type of a source that does not say, or has only its own name for it."""
+    if isinstance(source, Worded) and source.platform != source.name:
         return source.platform
     return spec.type
 
@@ -87,14 +112,6 @@ def _list(out: Output) -> None:
         table.add_row(one.type, ours(one.about.platform if one.about else ""), ours(one.summary))
     out.show(table)
     out.flow("`runrelay sources TYPE` tells everything of one. Any importable module can be a source, too.")
-
-
-def _page(type: str) -> Page:
-    """Raises CommandFailed."""
-    try:
-        return page(type)
-    except plugins.PluginMissing as exc:
-        raise CommandFailed("not_found", exc.message) from None
 
 
 def _facts(one: Page) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -17,6 +18,22 @@ FAILED = 1
 INTERRUPTED = 130
 
 _REDIS = "Redis does not answer as it should ({}): start `runrelay up` here, or see that REDIS_URL names one that runs"
+
+
+class Judged(Protocol):
+    """What was looked at: it is well, it is not, or nobody can say."""
+
+    @property
+    def well(self) -> bool: ...
+    @property
+    def tried(self) -> bool: ...
+
+
+def mark(one: Judged) -> str:
+    """What its line begins with."""
+    if not one.tried:
+        return "-- "
+    return "ok " if one.well else "BAD"
 
 
 def explain(error: BaseException) -> CommandFailed | None:

@@ -7,6 +7,7 @@ from importlib.resources import files
 from itertools import takewhile
 from typing import NamedTuple
 
+from config.nearest import guess
 from console.failures import CommandFailed
 
 
@@ -40,7 +41,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[], str]]] = {
     "REPLICATE_WEBHOOK_SECRET": ("what Replicate signs with: `key` of GET /v1/webhooks/default/secret", str),
     "FIRECRAWL_API_KEY": ("your API key: Firecrawl > API Keys", str),
     "FIRECRAWL_WEBHOOK_SECRET": ("what Firecrawl signs with: Account settings > Advanced", str),
-    "GITHUB_REPOSITORY": ("the repository, as owner/name", _like("octo-org/octo-repo")),
+    "GITHUB_REPOSITORY": ("the repository, as owner/name", str),
     "GITHUB_TOKEN": ("a token that may read the repository's Actions: GitHub > Settings > Developer settings", str),
     "DBT_API_URL": ("the API of your account", _like("https://cloud.getdbt.com/api/v2/accounts/1")),
     "DBT_TOKEN": ("a service token: dbt > Account settings > Service tokens", str),
@@ -87,8 +88,12 @@ def recipes() -> dict[str, str]:
 def recipe(name: str) -> str:
     """Raises CommandFailed if there is none of that name."""
     if name not in recipes():
-        raise CommandFailed("recipe_not_found", f"there is no recipe {name!r}; there are {', '.join(recipes())}")
+        raise CommandFailed("recipe_not_found", f"there is no recipe {name!r}: {_known(name)}")
     return _text(f"{name}.yaml")
+
+
+def _known(name: str) -> str:
+    return f"{guess(name, recipes())}there are {', '.join(recipes())}"
 
 
 def steps(name: str) -> list[str]:

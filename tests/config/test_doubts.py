@@ -162,3 +162,66 @@ def test_what_a_platform_does_not_have_is_not_read(tmp_path: Path, when: str, ke
     )
     told = [f"routes[0].read.{key.partition(':')[0]}: runs of `video` have no {what}: leave it out"] if what else []
     assert [one.partition(" ")[2] for one in found] == told
+
+
+TOLD = """\
+version: 1
+sources:
+  render: {type: generic, webhook: {secrets: ["${HOOK}"]%s}, %s}
+sinks:
+  out: {type: tests.config.plugins.shelf, base: x, password: "${PASSWORD}"}
+  rows: {type: tests.config.plugins.rows}
+  notes: {type: tests.config.plugins.notes}
+"""
+SIGNED = ", verify: {scheme: hmac, header: X-Signature}"
+API = 'api: {url: "https://api.example.com"}'
+ASKED = f'{API}, run: {{fetch: "/runs/{{id}}", status: state, succeeded: done, failed: [broken]}}'
+UNSIGNED = (
+    "3:36: sources.render.webhook: what its webhooks say is believed as it comes: anybody who has the secret, or sees "
+    "it, can make up runs; a signature is safer (`verify`)"
+)
+
+
+@pytest.mark.parametrize(
+    ("verify", "run", "said"),
+    [
+        ("", "run: {at: data}", [UNSIGNED]),
+        (", verify: {scheme: token, header: X-Token}", "run: {at: data}", [UNSIGNED]),
+        (SIGNED, "run: {at: data}", []),
+        ("", ASKED, []),
+    ],
+)
+def test_what_is_believed_should_be_signed(tmp_path: Path, verify: str, run: str, said: list[str]) -> None:
+    assert warnings(tmp_path, TOLD % (verify, run) + route("read: {}")) == said
+
+
+@pytest.mark.parametrize(
+    ("run", "when", "said"),
+    [
+        (ASKED, "{source: render, status: succeeded}", "no run ends like that at render: known are broken, done"),
+        (ASKED, "{source: render, status: [done, broken], origin: API}", ""),
+        ("event: {kind: type}", "{source: render, status: succeeded}", ""),
+    ],
+)
+def test_a_file_that_says_a_platforms_words_is_held_to_them(tmp_path: Path, run: str, when: str, said: str) -> None:
+    found = warnings(tmp_path, TOLD % (SIGNED, run) + route(f"when: {when}"))
+    assert [one.partition("status: ")[2] for one in found] == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("when", "path", "said"),
+    [
+        ("{}", ", path: '{{ run.id }}.jsonl'", ["routes[0].to[0].path"]),
+        ("{}", ", path: '{{ source }}/{{ run.id }}.jsonl'", []),
+        ("{}", ", path: latest.jsonl", []),
+        ("{}", "", ["routes[0].to[0]"]),
+        ("{source: video}", "", []),
+        ("{source: [video, apify]}", "", ["routes[0].to[0]"]),
+    ],
+)
+def test_runs_of_two_platforms_do_not_share_a_file_by_chance(
+    tmp_path: Path, when: str, path: str, said: list[str]
+) -> None:
+    head = VIDEO.replace("sinks:\n", "sinks:\n  files: {type: file, base: x}\n", 1)
+    found = warnings(tmp_path, head + f"{ROUTE}    when: {when}\n    to: [{{sink: files{path}}}]\n")
+    assert [one.split(": ")[1] for one in found if "two with the same id" in one] == said

@@ -308,7 +308,7 @@ TEMPLATES = {
     "a name that a template does not know": (
         "sink: disk, path: '{{ id }}.jsonl'",
         "13:43: routes[0].to[1].path: unknown name `id`: there are actor, batch, build, dataset, event, held, "
-        f"items_read, record, route, run, schedule, target, task{PATH}",
+        f"items_read, record, route, run, schedule, source, target, task{PATH}",
     ),
     "a root misspelled": (
         "sink: disk, path: '{{ rn.id }}.jsonl'",
@@ -317,7 +317,7 @@ TEMPLATES = {
     "an item in a path": (
         "sink: disk, path: '{{ item.id }}.jsonl'",
         "13:43: routes[0].to[1].path: unknown name `item`: there are actor, batch, build, dataset, event, held, "
-        f"items_read, record, route, run, schedule, target, task{PATH}",
+        f"items_read, record, route, run, schedule, source, target, task{PATH}",
     ),
     "a filter of a template misspelled": (
         "sink: disk, path: '{{ actor.name | slg }}'",
@@ -369,8 +369,8 @@ TEMPLATES = {
     "an item in a message": (
         "sink: talk, text: '{{ item.id }}'",
         "13:43: routes[0].to[1].text: unknown name `item`: there are actor, alert, build, dataset, event, held, "
-        'items_read, log_tail, record, route, run, schedule, target, task · Example: `text: "*{{ actor.name }}* {{ '
-        'run.status }} {{ run.console_url }}"`',
+        'items_read, log_tail, record, route, run, schedule, source, target, task · Example: `text: "*{{ actor.name }}* '
+        '{{ run.status }} {{ run.console_url }}"`',
     ),
     "items of an input misspelled": (
         "sink: next, actor: a/b, input: {startUrls: '{{ itmes }}'}",

@@ -1,10 +1,12 @@
 """What the answers of platforms have in common: links, moments, places, and what a storage host says."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from config.contracts.errors import NotFound, Permanent, Transient
+from config.contracts.source import Key, StreamedAnswer
 from config.wire import files
 from config.wire.links import Elsewhere, below, following
 from config.wire.moments import iso, seconds
@@ -20,6 +22,11 @@ API = "https://api.example.com/v1"
         ('</a,b?x=1;2>; rel="prev", </c?x=1>; rel="next last"', "/c?x=1"),
         ("</d>;title=one; rel=next", "/d"),
         ('</e>; rel="nextish", </f>; REL="NEXT"', "/f"),
+        ("</h>; rel='next'", "/h"),
+        ("</i>; rel='last next'; title=it's", "/i"),
+        ('</j>; title="x, <k>; rel=next"; rel = next', "/j"),
+        ('</l>; rel="last"; rel="next"', None),
+        ('</m>; rel="next', "/m"),
         ('</g>; rel="last"', None),
         ("", None),
         ("nonsense <", None),
@@ -37,6 +44,40 @@ def test_an_address_below_the_api_is_a_path_and_its_parameters() -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    ["HTTPS://api.example.com/v1/runs", "https://API.example.COM/v1/runs", "https://api.example.com:443/v1/runs"],
+)
+def test_an_origin_is_the_same_however_it_is_written(written: str) -> None:
+    assert below(API, written)[0] == below(API + "/", written)[0] == "/runs"
+    assert below("https://API.example.com:443/v1", written)[0] == "/runs"
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "query"),
+    [
+        ("?after=2", "/users/7/runs", [("after", "2")]),
+        ("", "/users/7/runs", [("tag", "a"), ("tag", "b")]),
+        ("runs?after=2", "/users/7/runs", [("after", "2")]),
+        ("./runs/2", "/users/7/runs/2", []),
+        ("../8/runs", "/users/8/runs", []),
+        ("/v1/jobs", "/jobs", []),
+        ("//api.example.com/v1/jobs", "/jobs", []),
+    ],
+)
+def test_a_relative_address_begins_at_the_page_that_names_it(
+    address: str, path: str, query: list[tuple[str, str]]
+) -> None:
+    found, params = below(API, address, "/users/7/runs?tag=a&tag=b")
+    assert (found, list(params.items())) == (path, query)
+
+
+def test_a_relative_address_leads_nowhere_else_either() -> None:
+    for address in ("../../../admin", "/v2/runs", "%2e%2e/admin"):
+        with pytest.raises(Elsewhere):
+            below(API, address, "/users/7/runs")
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "https://example.com/v1/runs",
@@ -47,13 +88,22 @@ def test_an_address_below_the_api_is_a_path_and_its_parameters() -> None:
         "https://api.example.com/v2/runs",
         "https://api.example.com/v1x/runs",
         "https://api.example.com/v1/%2e%2e/admin/../x",
+        "https://api.example.com/v1/%2E%2e/admin",
+        "https://api.example.com:99999/v1/runs",
         "https://[broken/v1/runs",
     ],
 )
 def test_nowhere_else_does_a_list_lead(address: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(Elsewhere):
         below(API, address)
-    assert issubclass(Elsewhere, ValueError)
+
+
+@pytest.mark.timeout(10)  # a hundred times what it takes
+@pytest.mark.parametrize("junk", ["\t", ",", ";", '"', "=", "<", '\\"', '"\\', "<;", '<a>;b="', "<a>;b\t", ";rel"])
+def test_a_long_header_takes_no_longer_than_it_is(junk: str) -> None:
+    """A parser that goes back in it would not end here."""
+    for _ in range(20):
+        assert following({"link": "<a>; x" + junk * (16_384 // len(junk))}) is None
 
 
 @pytest.mark.parametrize(
@@ -101,3 +151,30 @@ def test_a_storage_host_says_whether_an_address_is_over_and_nothing_of_our_token
     found = files.verdict(status, {"retry-after": "7"}, b"")
     assert type(found) is verdict
     assert getattr(found, "retry_after", 7.0) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "size"),
+    [
+        ({"content-length": "4"}, 4),
+        ({"content-length": "4", "content-encoding": "gzip"}, None),
+        ({"content-length": "4", "transfer-encoding": "chunked"}, None),
+        ({"content-length": "-4"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_file_has_the_length_that_its_host_says_of_the_bytes_as_they_are_read(
+    headers: dict[str, str], size: int | None
+) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    answer = StreamedAnswer(200, {"content-type": "video/mp4", **headers}, nothing())
+    document = files.document(Key("r1", "v.mp4", None), answer)
+    assert (document.key, document.content_type, document.size) == ("v.mp4", "video/mp4", size)
+
+
+async def test_what_no_http_can_fetch_is_a_list_of_its_address() -> None:
+    document = files.reference(Key("r1", "v.mp4.url", None, "s3://bucket/v.mp4"))
+    assert (document.content_type, document.size) == ("text/uri-list", 19)
+    assert [chunk async for chunk in document.chunks] == [b"s3://bucket/v.mp4\r\n"]

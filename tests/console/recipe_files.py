@@ -6,10 +6,12 @@ from console.recipes import recipe, variables
 
 #: What somebody fills in. It is a key of Standard Webhooks, too.
 SECRET = "whsec_YS10b2tlbi0wMTIzNDU2Nzg5"
+#: Where that is not what it is.
+_OTHERS = {"GITHUB_REPOSITORY": "octo-org/octo-repo"}
 
 
 def environ(name: str) -> dict[str, str]:
-    return {variable.name: variable.value or SECRET for variable in variables(name)}
+    return {variable.name: variable.value or _OTHERS.get(variable.name, SECRET) for variable in variables(name)}
 
 
 def written(name: str, text: str | None = None) -> Path:

@@ -111,6 +111,30 @@ def test_they_are_forgotten_of_one_source_or_of_all(keep: Any, capsys: Output) -
     assert said(capsys, "list") == []
 
 
+@pytest.mark.parametrize("words", [("list",), ("clear", "--yes")])
+def test_a_source_that_is_none_is_told_with_the_nearest(keep: Any, capsys: Output, words: tuple[str, ...]) -> None:
+    keep(captured(source="gone"))
+    (told,) = said(capsys, *words, "--source", "mien", code=1)
+    assert told == {
+        "kind": "source_not_found",
+        "message": "the file has no source 'mien', and nothing is kept of one: did you mean `mine`? it has mine, other",
+    }
+    assert len(said(capsys, *words, "--source", "gone")) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("mine", "nothing is kept: nothing that cannot be verified has come lately to mine\n"),
+        ("other", "nothing is kept: `webhook: {capture: {}}` of a source keeps what cannot be verified\n"),
+    ],
+)
+def test_why_there_is_nothing_is_told(keep: Any, capsys: Output, source: str, line: str) -> None:
+    keep()
+    assert main(["captured", "list", "--source", source]) == 0
+    assert capsys.readouterr().out == line
+
+
 @pytest.mark.parametrize("words", [("show", "9"), ("try", "9"), ("show", "3")])
 def test_an_id_that_is_none_or_several_is_told(keep: Any, capsys: Output, words: tuple[str, str]) -> None:
     keep(captured("3" * 12), captured("34" * 6))
@@ -205,6 +229,15 @@ def test_a_secret_in_a_header_is_learnt_though_it_is_not_kept(name: str, value: 
     assert block(found.verify) == written
     assert learnt(captured(headers=((name, value),)), [OLD, SECRET]).verify is None
     assert learnt(captured(headers=((name, value),), secrets=(name,)), [SECRET * 2]).verify is None
+
+
+def test_a_secret_in_the_path_is_learnt_though_it_is_not_kept() -> None:
+    path = f"/webhooks/mine/{hidden(SECRET)}"
+    found = learnt(captured(path=path, in_path=True), [OLD, SECRET])
+    assert found.verify is not None
+    assert block(found.verify) == "verify: token"
+    assert learnt(captured(path=path), [OLD, SECRET]).verify is None
+    assert learnt(captured(path=path, in_path=True), [SECRET * 2]).verify is None
 
 
 def test_the_block_is_printed(keep: Any, capsys: Output) -> None:

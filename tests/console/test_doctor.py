@@ -195,11 +195,6 @@ def test_with_redis_and_platform_down_everything_else_is_examined(
     assert {check: one["ok"] for check, one in said.items()} == {
         "file": True,
         "redis": False,
-        "redis_clock": False,
-        "workers": False,
-        "holds": False,
-        "quarantine": False,
-        "source_data": False,
         "spool": True,
         "apify.token": False,
         "apify.address": True,
@@ -272,6 +267,7 @@ def test_a_file_that_cannot_be_used_is_found_and_redis_is_examined_all_the_same(
     Path("runrelay.yaml").write_text("version: 7\n")
     said = examined(capsys, 1)
     assert (said["file"]["ok"], said["redis"]["ok"], said["spool"]["ok"]) == (False, True, True)
+    assert said["file"]["cure"] == "mend it: `runrelay check` shows where"
 
 
 async def _flushed(url: str) -> None:

@@ -247,7 +247,7 @@ def test_a_run_that_goes_on_is_explained_as_far_as_it_is(place: Emulated, capsys
 
 @pytest.mark.parametrize(
     ("words", "kind"),
-    [(["nobodyKnowsThis01"], "not_found"), (["x", "--route", "som"], "not_found"), (["other:x"], "source_not_found")],
+    [(["nobodyKnowsThis01"], "not_found"), (["x", "--route", "som"], "not_found"), (["other:x"], "not_found")],
 )
 def test_what_cannot_be_meant_is_refused(words: list[str], kind: str, capsys: Captured) -> None:
     assert main(["explain", *words, "--json"]) == 1

@@ -89,8 +89,13 @@ async def _crawls() -> web.AppRunner:
         known = request.match_info["id"] == CRAWL["id"]
         return web.json_response(CRAWL if known else {"error": "unknown"}, status=200 if known else 404)
 
+    async def crawls(request: web.Request) -> web.Response:
+        known = request.headers.get("Authorization") == "Bearer t-0123456789"
+        return web.json_response([] if known else {"error": "who?"}, status=200 if known else 401)
+
     app = web.Application()
     app.router.add_get("/crawls/{id}", crawl)
+    app.router.add_get("/crawls", crawls)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -169,18 +174,47 @@ def test_every_source_is_reached_for(places: Places, capsys: Captured) -> None:
     reached = {one["reached"]: (one["ok"], one["message"]) for one in objects(capsys, "check", "--connect")[1:]}
     assert {name: said for name, said in reached.items() if name.startswith("source")} == {
         "source video": (True, "the platform takes it"),
-        "source crawls": (True, "whether it is right, the first run tells: nothing else can be asked"),
+        "source crawls": (
+            None,
+            "not tried: nothing can be asked without a run, so the first one tells whether it is right",
+        ),
         "source told": (True, "none is needed: the platform is asked nothing, its webhooks say all there is"),
     }
+    assert main(["check", "--connect"]) == 0
+    assert "\n--  source crawls: not tried" in capsys.readouterr().out
     write(places, "a-token-of-nobody")
-    wrong = [one for one in objects(capsys, "check", "--connect", code=1)[1:] if not one["ok"]]
+    wrong = [one for one in objects(capsys, "check", "--connect", code=1)[1:] if one["ok"] is False]
     assert [one["reached"] for one in wrong] == ["source video"]
+
+
+@pytest.mark.parametrize(("token", "ok"), [("t-0123456789", True), ("t-of-nobody", False)])
+def test_a_list_of_runs_tells_whether_a_token_is_right(token: str, ok: bool, capsys: Captured) -> None:
+    path = Path("runrelay.yaml")
+    text = path.read_text().replace("t-0123456789", token)
+    path.write_text(text.replace("items: {at: rows}\n", "items: {at: rows}\n    runs: {fetch: /crawls}\n", 1))
+    found = {one["reached"]: one for one in objects(capsys, "check", "--connect", code=0 if ok else 1)[1:]}
+    assert found["source crawls"]["ok"] is ok
+    assert found["source crawls"]["message"].startswith("the platform takes it" if ok else "HTTP 401")
+
+
+def test_one_source_of_the_file_is_shown_by_its_name(capsys: Captured) -> None:
+    assert [one["name"] for one in objects(capsys, "sources", "crawls")] == ["crawls"]
+    (refused,) = objects(capsys, "sources", "crawl", code=1)
+    assert refused["kind"] == "not_found"
+
+
+def test_a_source_that_is_called_like_its_platform_is_told_once(capsys: Captured) -> None:
+    path = Path("runrelay.yaml")
+    path.write_text(path.read_text().replace("video", "ittybit"))
+    assert main(["sources"]) == 0
+    assert capsys.readouterr().out.startswith("ittybit\n  webhooks")
 
 
 def test_the_doctor_looks_at_each(capsys: Captured) -> None:
     found = {one["check"]: one for one in objects(capsys, "doctor", code=1) if "." in one["check"]}
     assert list(found) == [f"{name}.{check}" for name in ("video", "crawls", "told") for check in ("token", "address")]
-    assert all(one["ok"] for one in found.values())
+    assert {check for check, one in found.items() if not one["ok"]} == {"crawls.token"}
+    assert found["crawls.token"]["ok"] is None
     assert found["told.address"]["message"] == "webhooks go to http://127.0.0.1:9/webhooks/told"
 
 
@@ -188,7 +222,7 @@ def test_the_doctor_looks_at_each(capsys: Captured) -> None:
     ("public", "webhook", "cure"),
     [
         ("", True, "set RUNRELAY_PUBLIC_URL to the address the platform reaches the receiver at"),
-        ("http://127.0.0.1:9", False, "give the source video `webhook.secrets`, or `reconcile`"),
+        ("http://127.0.0.1:9", False, ""),  # `reconcile` finds its runs
     ],
 )
 def test_the_doctor_finds_a_door_that_nobody_gets_to(
@@ -197,8 +231,7 @@ def test_the_doctor_finds_a_door_that_nobody_gets_to(
     monkeypatch.setenv("RUNRELAY_PUBLIC_URL", public)
     if not webhook:
         lines = Path("runrelay.yaml").read_text().splitlines(keepends=True)
-        kept = [line for line in lines if "X-Secret" not in line and "10m" not in line]
-        Path("runrelay.yaml").write_text("".join(kept))
+        Path("runrelay.yaml").write_text("".join(line for line in lines if "X-Secret" not in line))
     found = {one["check"]: one["cure"] for one in objects(capsys, "doctor", code=1)}
     assert found["video.address"] == cure
 
@@ -214,6 +247,14 @@ def test_a_run_of_any_platform_is_explained_and_shown(capsys: Captured) -> None:
     assert objects(capsys, "preview", "c:1", "--source", "crawls")[1] == rows
 
 
+def test_what_stands_before_a_colon_is_a_source_only_if_the_file_has_it(capsys: Captured) -> None:
+    assert objects(capsys, "explain", "c:1", "--source", "crawls")[0]["run_id"] == "c:1"
+    sources = {"source_unclear": "say which source with --source; the file has video, crawls, told"}
+    for command in ("explain", "preview"):
+        (failed,) = objects(capsys, command, "c:1", code=1)
+        assert {failed["kind"]: failed["message"]} == sources
+
+
 def test_a_run_that_nobody_can_be_asked_about_is_known_from_its_webhook(
     valkey_server: str, capsys: Captured, monkeypatch: Any
 ) -> None:
@@ -223,9 +264,14 @@ def test_a_run_that_nobody_can_be_asked_about_is_known_from_its_webhook(
 
     async def accept(redis: Redis) -> None:
         await redis.flushall()
-        await RunQueue(redis, Keys("rr")).accept([Event(id="e" * 64, source="told", run_id="t1", body=said)])
+        odd = Event(id="f" * 64, source="told", run_id="a:b~c..d", body=said)
+        await RunQueue(redis, Keys("rr")).accept(
+            [Event(id="e" * 64, source="told", run_id="t1", body=said), odd],
+        )
 
     asked(valkey_server, accept)
+    assert objects(capsys, "explain", "a:b~c..d")[0]["run_id"] == "a:b~c..d"
+    assert objects(capsys, "preview", "a:b~c..d")[0]["run_id"] == "a:b~c..d"
     _, rows = objects(capsys, "preview", "told:t1")
     assert (rows["route"], rows["read"], '"n":7' in rows["lines"][-1].replace(" ", "")) == ("rows", 1, True)
 

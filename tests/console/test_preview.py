@@ -252,7 +252,7 @@ def test_a_run_is_found_by_its_source_or_an_id_of_ours(
         (["a", "--last", "--actor", "local/writer"], 2, "usage_invalid"),
         (["--last"], 2, "usage_invalid"),
         (["a", "--actor", "local/writer"], 2, "usage_invalid"),
-        (["acme:a"], 1, "source_not_found"),
+        (["acme:a"], 1, "not_found"),
         (["01234567"], 1, "not_found"),
         (["--last", "--actor", "local/nobody"], 1, "not_found"),
         (["--last", "--actor", "local/writer", "--route", "number"], 1, "not_found"),

@@ -138,13 +138,13 @@ GOLDEN: dict[str, list[tuple[str, str, str]]] = {
         (
             "{scheme: hmac, header: Authorization}",
             "{schema: hmac, header: Authorization}",
-            "21:16: sources.dbt.webhook.verify.schema: there is no key `schema` here: did you mean `scheme`? · "
+            "22:16: sources.dbt.webhook.verify.schema: there is no key `schema` here: did you mean `scheme`? · "
             "Example: `verify: standard_webhooks`",
         ),
         (
             'token_prefix: "Token "',
             "token_prefix: [Token]",
-            '30:21: sources.dbt.api.token_prefix: must be text, not a list · Example: `token_prefix: "Token "`',
+            '31:21: sources.dbt.api.token_prefix: must be text, not a list · Example: `token_prefix: "Token "`',
         ),
     ],
     "emulator": [
@@ -206,13 +206,13 @@ GOLDEN: dict[str, list[tuple[str, str, str]]] = {
         (
             "header: X-Hub-Signature-256, prefix:",
             "header: X-Hub-Signature-256, perfix:",
-            "22:59: sources.github.webhook.verify.perfix: there is no key `perfix` here: did you mean `prefix`? "
+            "23:59: sources.github.webhook.verify.perfix: there is no key `perfix` here: did you mean `prefix`? "
             "known are digest, encoding, header, part, prefix, scheme, signed, timestamp, tolerance",
         ),
         (
             "rate: 10/s",
             "rate: 10",
-            "33:13: sources.github.api.rate: `10` is not a rate: write how many per time, such as 5/s or 1/15m · "
+            "34:13: sources.github.api.rate: `10` is not a rate: write how many per time, such as 5/s or 1/15m · "
             "Example: `rate: 10/s`",
         ),
     ],
@@ -301,14 +301,14 @@ GOLDEN: dict[str, list[tuple[str, str, str]]] = {
         (
             "verify: standard_webhooks",
             "verify: standard-webhooks",
-            "21:15: sources.replicate.webhook.verify: must be `token`, `hmac` or `standard_webhooks`, not "
+            "22:15: sources.replicate.webhook.verify: must be `token`, `hmac` or `standard_webhooks`, not "
             "`standard-webhooks`; did you mean `standard_webhooks`? · Example: `verify: standard_webhooks`",
         ),
         (
             "started: created_at",
             "since: created_at",
-            "42:7: sources.replicate.runs.since: there is no key `since` here: known are at, fetch, id, paging, "
-            "started",
+            "43:7: sources.replicate.runs.since: there is no key `since` here: known are at, fetch, id, optional, "
+            "paging, started",
         ),
     ],
     "runs-table": [

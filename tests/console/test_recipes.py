@@ -51,6 +51,15 @@ def test_a_recipe_passes_check_once_what_is_empty_is_filled_in(
     assert Path(".env").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_gap_in_an_address_is_told(capsys: Captured) -> None:
+    assert main(["init", "github-workflow"]) == 0
+    main(["check"])
+    assert (
+        "sources.github.api.url: `${GITHUB_REPOSITORY}` is empty: set the variable, or write "
+        "`${GITHUB_REPOSITORY:-}` if it may be\n"
+    ) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", sorted(recipes().keys() - {"emulator"}))
 def test_its_routes_do_what_its_tests_say(name: str) -> None:
     outcomes = list(rehearse(load(written(name), environ(name))))
@@ -134,4 +143,7 @@ def test_two_secrets_of_two_recipes_differ() -> None:
 
 def test_an_unknown_recipe_is_told_what_there_is(capsys: Captured) -> None:
     assert main(["init", "flie"]) == 1
-    assert capsys.readouterr().err == f"runrelay: there is no recipe 'flie'; there are {', '.join(recipes())}\n"
+    assert (
+        capsys.readouterr().err
+        == f"runrelay: there is no recipe 'flie': did you mean `file`? there are {', '.join(recipes())}\n"
+    )

@@ -91,7 +91,9 @@ def test_every_type_says_what_people_need_to_know(one: Page, capsys: pytest.Capt
 
 def test_an_unknown_one_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sources", "itybit"]) == 1
-    assert "did you mean `ittybit`?" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "did you mean `ittybit`?" in told
+    assert told.endswith("; any other platform: `type: generic`\n")
 
 
 def test_the_reference_page_is_made_of_them() -> None:

@@ -160,6 +160,23 @@ async def test_no_secret_is_kept(settings: Settings, redis: Redis, monkeypatch: 
         assert secret.encode() not in raw + one.body
 
 
+async def test_that_a_secret_stood_in_the_path_is_kept_and_the_secret_is_not(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_mask", logs.Mask())
+    logs.add_secret(SECRET)
+    async with door(settings, verify=SIGNED) as wire:
+        for rest in (f"/{SECRET}", "/of-a-stranger", ""):
+            await wire.post(f"/webhooks/mine{rest}", RUN, None)
+    bare, strange, ours = await kept(redis)
+    assert (bare.path, bare.in_path) == ("/webhooks/mine", False)
+    assert (strange.path, strange.in_path) == ("/webhooks/mine/*** (13 characters)", False)
+    assert (ours.path, ours.in_path) == (f"/webhooks/mine/*** ({len(SECRET)} characters)", True)
+    found = learnt(ours, [SECRET])
+    assert found.verify is not None
+    assert block(found.verify) == "verify: token"
+
+
 async def test_a_secret_across_the_cut_is_not_kept_in_part(
     settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

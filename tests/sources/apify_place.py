@@ -1,9 +1,9 @@
 """A scripted Apify: answers in the shapes of its API reference, about runs that a test puts there."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from config.contracts.source import Source
-from tests.sources.serving import SECRET, TOKEN, Left, Options, Refusals, connected, listening
+from tests.sources.serving import SECRET, TOKEN, Account, Left, Options, connected, listening
 from workers.testing.source_contract import Webhook
 
 OVER = {"SUCCEEDED", "FAILED", "TIMED-OUT", "ABORTED"}
@@ -19,13 +19,8 @@ _FIRST_FINISH = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @dataclass
-class ApifyPlace:
+class ApifyPlace(Account):
     """One account. `api_url`: where `answer` is served."""
-
-    api_url: str = ""
-    runs: dict[str, Left] = field(default_factory=dict)
-    refusals: Refusals = field(default_factory=Refusals)
-    expired: bool = False
 
     @property
     def options(self) -> Options:
@@ -36,17 +31,6 @@ class ApifyPlace:
     def source(self) -> Source:
         return connected("scrapers", self.options)
 
-    def puts(
-        self,
-        run_id: str,
-        status: str,
-        items: Sequence[Mapping[str, Any]] = (),
-        files: Mapping[str, bytes] | None = None,
-        *,
-        finishes: int = 1,
-    ) -> None:
-        self.runs[run_id] = Left(status, list(items), dict(files or {}), finishes)
-
     def webhook(
         self, run_id: str, kind: str, *, number: int = 1, age: float = 0.0, secret: str | None = None
     ) -> Webhook:
@@ -54,15 +38,6 @@ class ApifyPlace:
         body = {"eventType": kind, "eventData": {"actorId": "a1", "actorRunId": run_id}, "resource": {"id": run_id}}
         headers = {"x-apify-webhook-dispatch-id": f"dispatch{number}", "content-type": "application/json"}
         return Webhook(json.dumps(body).encode(), headers, secret or SECRET)
-
-    def refuses(self, status: int, **headers: str) -> None:
-        self.refusals.begin(status, headers)
-
-    def answers(self) -> None:
-        self.refusals.end()
-
-    def expires(self) -> None:
-        self.expired = True
 
     def leaks(self) -> Sequence[str]:
         return ()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,21 +11,18 @@ from typing import Any
 from aiohttp import web
 
 from config.contracts.source import Source
-from tests.sources.serving import SECRET, TOKEN, Left, Options, Refusals, connected, listening, signature
+from tests.sources.serving import SECRET, TOKEN, Account, Left, Options, connected, listening, signature
 from workers.testing.source_contract import Webhook
 
 _FIRST_FINISH = 1_795_348_800
 
 
 @dataclass
-class GenericPlace:
-    """One account. `api_url`, `files_url`: where `answer` and `file` are served."""
+class GenericPlace(Account):
+    """One account. `api_url`, `files_url`: where `answer` and `file` are served; `own_files`: the API serves those."""
 
-    api_url: str = ""
     files_url: str = ""
-    runs: dict[str, Left] = field(default_factory=dict)
-    refusals: Refusals = field(default_factory=Refusals)
-    expired: bool = False
+    own_files: bool = False
     leaked: list[str] = field(default_factory=list)
 
     @property
@@ -74,17 +71,6 @@ class GenericPlace:
     def source(self) -> Source:
         return connected("jobs", self.options)
 
-    def puts(
-        self,
-        run_id: str,
-        status: str,
-        items: Sequence[Mapping[str, Any]] = (),
-        files: Mapping[str, bytes] | None = None,
-        *,
-        finishes: int = 1,
-    ) -> None:
-        self.runs[run_id] = Left(status, list(items), dict(files or {}), finishes)
-
     def webhook(
         self, run_id: str, kind: str, *, number: int = 1, age: float = 0.0, secret: str | None = None
     ) -> Webhook:
@@ -93,15 +79,6 @@ class GenericPlace:
         signed = signature((secret or SECRET).encode(), f"{sent}.".encode() + body).hex()
         headers = {"x-signature": f"sha256={signed}", "x-timestamp": sent, "x-delivery": f"delivery{number}"}
         return Webhook(body, headers)
-
-    def refuses(self, status: int, **headers: str) -> None:
-        self.refusals.begin(status, headers)
-
-    def answers(self) -> None:
-        self.refusals.end()
-
-    def expires(self) -> None:
-        self.expired = True
 
     def leaks(self) -> Sequence[str]:
         return self.leaked
@@ -116,29 +93,34 @@ class GenericPlace:
                 return web.json_response({"job": self._job(ident, self.runs[ident])})
             case ["", "v1", "jobs", ident, "rows"] if ident in self.runs:
                 return _rows(self.runs[ident], int(request.query.get("from", 0)), int(request.query["limit"]))
+            case ["", "v1", "files", ident, name] if self.own_files:
+                return self._file(ident, name)
         return web.json_response({"message": "no such thing"}, status=404)
 
     async def file(self, request: web.Request) -> web.Response:
         if "x-api-key" in request.headers:
             self.leaked.append(request.path)
         _, ident, name = request.path.split("/")
+        return self._file(ident, name)
+
+    def _file(self, ident: str, name: str) -> web.Response:
         if self.expired:
             return web.Response(status=403, text="Request has expired")
         return web.Response(body=self.runs[ident].files[name], content_type="application/octet-stream")
 
     def _job(self, ident: str, left: Left) -> dict[str, Any]:
         over = left.status in {"done", "failed", "stopped"}
+        origin = f"{self.api_url}/v1/files" if self.own_files else self.files_url
         files = [
-            {"name": name, "url": f"{self.files_url}/{ident}/{name}", "bytes": len(body)}
-            for name, body in left.files.items()
+            {"name": name, "url": f"{origin}/{ident}/{name}", "bytes": len(body)} for name, body in left.files.items()
         ]
         ended = _FIRST_FINISH + 3600 * left.finishes if over else None
         return {"id": ident, "state": left.status, "ended_at": ended, "files": files}
 
 
 @asynccontextmanager
-async def generic_place() -> AsyncIterator[GenericPlace]:
-    place = GenericPlace()
+async def generic_place(*, own_files: bool = False) -> AsyncIterator[GenericPlace]:
+    place = GenericPlace(own_files=own_files)
     async with listening(place.answer) as place.api_url, listening(place.file) as place.files_url:
         yield place
 

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +52,36 @@ class Refusals:
         if not self.status:
             return None
         return web.json_response(body, status=self.status, headers=self.headers)
+
+
+@dataclass
+class Account:
+    """What a test does to a platform that tells of its runs as `Left`. `api_url`: where it is asked."""
+
+    api_url: str = ""
+    runs: dict[str, Left] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Refusals)
+    expired: bool = False
+
+    def puts(
+        self,
+        run_id: str,
+        status: str,
+        items: Sequence[Mapping[str, Any]] = (),
+        files: Mapping[str, bytes] | None = None,
+        *,
+        finishes: int = 1,
+    ) -> None:
+        self.runs[run_id] = Left(status, list(items), dict(files or {}), finishes)
+
+    def refuses(self, status: int, **headers: str) -> None:
+        self.refusals.begin(status, headers)
+
+    def answers(self) -> None:
+        self.refusals.end()
+
+    def expires(self) -> None:
+        self.expired = True
 
 
 def connected(name: str, options: Options) -> Source:

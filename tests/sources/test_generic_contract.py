@@ -20,3 +20,10 @@ class TestGeneric(SourceContract):
     async def place(self) -> AsyncIterator[GenericPlace]:
         async with generic_place() as place:
             yield place
+
+
+class TestGenericWithFilesOfItsOwn(TestGeneric):
+    @pytest.fixture
+    async def place(self) -> AsyncIterator[GenericPlace]:
+        async with generic_place(own_files=True) as place:
+            yield place

@@ -22,7 +22,7 @@ from config.contracts.run import Run
 from config.contracts.source import Listing, Source
 from config.route import BatchSize
 from tests.console.recipe_files import environ
-from tests.sources.recorded_platform import DATE_SECONDS, Platform, Webhook, served, source_of
+from tests.sources.documented_platform import DATE_SECONDS, Platform, Webhook, served, source_of
 from workers.fetch.api import HttpApi, open_session
 from workers.fetch.budget import Budget
 from workers.fetch.documents import keys
@@ -63,12 +63,12 @@ def brought_along(secret: str, webhook: Webhook) -> Headers:
 
 @dataclass(frozen=True)
 class Told:
-    """What a recipe is to make of what was recorded.
+    """What a recipe is to make of what its platform documents.
 
     Attributes:
         secret, token: the variables that hold them.
         refused: the word for a webhook that somebody else signed.
-        run: but for `fields`, which are the recorded ones at `answer`, or those of the webhook.
+        run: but for `fields`, which are the documented ones at `answer`, or those of the webhook.
         omitted: of these fields.
         gathered: makes these fields of several answers.
         found: what `ended_runs` yields, as (id, status).
@@ -276,7 +276,7 @@ class Stage:
         return self.source.parse(headers, webhook.body)
 
     def fields(self) -> dict[str, Any]:
-        """What is recorded of the run."""
+        """What is documented of the run."""
         if self.told.gathered:
             return self.told.gathered(self.platform.told["answers"])
         told = self.platform.told

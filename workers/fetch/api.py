@@ -34,7 +34,12 @@ MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY = 429
 _SEE_OTHER = 303
+#: What an API says of who asks, not of what is asked for.
+_OF_US = frozenset({401, 402})
 _NO_CONTENT = 204
+#: Characters of an origin that are told.
+_LONGEST_ORIGIN = 80
+_CURE = "if it is one of your own, set `file_origins` of the source (generic: `api.file_origins`)"
 
 Params = Mapping[str, str | int]
 Verdict = Callable[[int, Mapping[str, str], bytes], WorkError]
@@ -213,16 +218,26 @@ class HttpApi:
                 await self._rates.turn(self.manners.rate("GET", self._below(url)))
             sent = {"Accept-Encoding": ENCODINGS, **(self._of_ours() if own else {})}
             async with AsyncExitStack() as stack:
-                with _trouble():
+                with _trouble("" if self._is_near(url) else f"; {_CURE}"):
                     response = await stack.enter_async_context(
                         self._way(url).get(url, headers=sent, allow_redirects=False, auto_decompress=False)
                     )
                 if response.status not in _REDIRECTS:
-                    await self._judge(response, self.manners.verdict if own else verdict)
+                    await self._judge(response, self._of_own(verdict) if own else verdict)
                     yield response
                     return
                 url = self._reachable(response.headers.get("Location", ""), url)
         raise _too_many_redirects()
+
+    def _of_own(self, verdict: Verdict) -> Verdict:
+        """Of a file at the API's own origin. Who we are, what we owe and when to come again is the API's to say;
+        whether the address of a file is still good is said as it is anywhere else."""
+
+        def judged(status: int, headers: Mapping[str, str], body: bytes) -> WorkError:
+            said = self.manners.verdict(status, headers, body)
+            return said if status in _OF_US or isinstance(said, Transient) else verdict(status, headers, body)
+
+        return judged
 
     def _of_ours(self) -> dict[str, str]:
         """Headers for the API's own origin."""
@@ -236,13 +251,15 @@ class HttpApi:
             url = URL(address) if before is None else before.join(URL(address))
             if self._is_near(url) and "@" not in url.raw_authority:
                 return url
-            if url.scheme == "https":
-                return public(str(url))
+            origin = str(url.origin())[:_LONGEST_ORIGIN]
         except ValueError:
-            raise _unreachable("it is no address") from None
+            raise _unreachable("it is no address of a host") from None
+        if url.scheme != "https":
+            raise _unreachable("it is not https", origin)
+        try:
+            return public(str(url))
         except Fenced as no:
-            raise _unreachable(str(no.strerror)) from None
-        raise _unreachable("it is not https")
+            raise _unreachable(str(no.strerror), origin) from None
 
     def _learn(self, rate: Rate, response: ClientResponse) -> None:
         """What an answer says about how often we may ask."""
@@ -316,18 +333,22 @@ def _too_many_redirects() -> Permanent:
     return Permanent(Reason.SOURCE_REFUSED, f"more than {MAX_REDIRECTS} redirects")
 
 
-def _unreachable(why: str) -> Permanent:
-    return Permanent(Reason.SOURCE_REFUSED, f"the platform names an address that no file is fetched from: {why}")
+def _unreachable(why: str, origin: str = "") -> Permanent:
+    """origin: scheme, host and port of the address; what else it has may be secret."""
+    where, cure = (f" at `{origin}`", f"; {_CURE}") if origin else ("", "")
+    return Permanent(
+        Reason.SOURCE_REFUSED, f"the platform names an address{where} that no file is fetched from: {why}{cure}"
+    )
 
 
 @contextmanager
-def _trouble() -> Iterator[None]:
-    """Connection trouble, before or while a body comes, is worth another try."""
+def _trouble(cure: str = "") -> Iterator[None]:
+    """Connection trouble, before or while a body comes, is worth another try. cure: of an address behind the fence."""
     try:
         yield
     except (ClientError, TimeoutError, OSError) as exc:
         cause = getattr(exc, "os_error", exc)
-        why = f": {cause.strerror}" if isinstance(cause, Fenced) else ""
+        why = f": {cause.strerror}{cure}" if isinstance(cause, Fenced) else ""
         raise Transient(Reason.SOURCE_UNAVAILABLE, f"{type(exc).__name__} while asking the platform{why}") from exc
 
 

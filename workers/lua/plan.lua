@@ -50,7 +50,7 @@ for _ = 1, documents do
     redis.call('ZADD', ns .. ':cfgs', 'GT', whole(now), ARGV[at])
     at = at + 2
 end
-local after = ARGV[at]
+local after, anew = ARGV[at], at == #ARGV
 for i = at + 1, #ARGV, 4 do
     local fields = {}
     if after ~= '' then fields = { 'after', after } end
@@ -58,10 +58,17 @@ for i = at + 1, #ARGV, 4 do
         fields[#fields + 1] = 'leads_to'
         fields[#fields + 1] = ARGV[i + 3]
     end
-    if not bear(ARGV[i], ARGV[i + 1], ARGV[i + 2], 'waiting', now, fields) and ARGV[i + 3] ~= '' then
+    if bear(ARGV[i], ARGV[i + 1], ARGV[i + 2], 'waiting', now, fields) then
+        anew = true
+    elseif ARGV[i + 3] ~= '' then
+        anew = true
         join(record_of('dl', ARGV[i]), ARGV[i + 3], ARGV[i + 2], after)
+    elseif cjson.decode(redis.call('HGET', record_of('dl', ARGV[i]), 'delivery')).event_id == id then
+        anew = true
     end
 end
+-- This one may have said something else, which is not delivered: that is for a person to see.
+if not anew then redis.call('HSET', record_of('ev', id), 'reason', 'announced_before') end
 finish('ev', id, ARGV[4], 'good', now)
 slim('ev', id, ARGV[4])
 -- If another announcement has led to all of it already.

@@ -10,11 +10,16 @@ from config.contracts.source import Source
 
 
 def scope_of(source: Source, run: Run, body: bytes, via: str) -> dict[str, Any]:
-    """`run`, `actor`, `task` and the like, and `event`: what the webhook said, null if none did.
+    """`run`, `actor`, `task` and the like; `source`, its name in the file; and `event`: what the webhook said, null if
+    none did.
 
     body, via: of the announcement.
     """
-    return {**source.describe(run), "event": _said(body) if body and not backfilled(via) else None}
+    return {
+        **source.describe(run),
+        "source": source.name,
+        "event": _said(body) if body and not backfilled(via) else None,
+    }
 
 
 def _said(body: bytes) -> Any:

@@ -32,11 +32,12 @@ def shipment(
     fields: dict[str, Any] | None = None,
     unsure: bool = False,
     life: str = "2026-03-01T10:00:00.000Z",
+    source: str = "platform",
     **scope: Any,
 ) -> Shipment:
     about = Run(
         id=run,
-        source="platform",
+        source=source,
         status="SUCCEEDED",
         terminal=True,
         life=life,
@@ -45,9 +46,9 @@ def shipment(
         fields=fields or {},
     )
     delivery = Delivery(
-        id=delivery_id("platform", run, life, route, "out", generation),
+        id=delivery_id(source, run, life, route, "out", generation),
         event_id="e",
-        source="platform",
+        source=source,
         run_id=run,
         life=life,
         route=route,

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
+from config.webhooks.bodies import opened
 from config.wire.places import at
 
 #: Where the platform's default payload has the run id.
@@ -29,7 +28,7 @@ _DISPATCH = re.compile(r"[\x21-\x7e]{1,128}\Z")
 def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], body: bytes) -> Event | Ignored | Test:
     """See `Source.parse`. The body may be of any template; a run id must stand at one of the paths, or where the
     default payload has it: runs that we start ourselves report with that one."""
-    fields = _decode(body)
+    fields = opened(body, "check the payload template")
     kind = _text(fields.get("eventType"), _KIND)
     if kind == TEST:
         return Test()
@@ -43,16 +42,6 @@ def parse(source: str, run_id_paths: Sequence[str], headers: Mapping[str, str], 
         kind=kind,
         body=body,
     )
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused(Kind.REQUEST_INVALID, "the body is not JSON in UTF-8; check the payload template") from None
-    if not isinstance(fields, dict):
-        raise Refused(Kind.EVENT_INVALID, "the body is not a JSON object; check the payload template")
-    return fields
 
 
 def _run_id(fields: Mapping[str, Any], paths: tuple[str, ...]) -> str:

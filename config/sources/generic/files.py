@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from config.contracts.document import Document
-from config.contracts.errors import Permanent
+from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.source import Api, Key, Keys, StreamedAnswer
@@ -18,7 +18,7 @@ from config.sources.generic.items import in_run
 from config.sources.generic.options import FilesShape
 from config.sources.generic.reading import lacking, odd
 from config.sources.generic.walking import Walk
-from config.wire.files import verdict
+from config.wire.files import document, reference, verdict
 from config.wire.places import at, steps
 
 #: Most files of one run.
@@ -42,10 +42,12 @@ class Files:
         return bool(self._shape and self._shape.fetch)
 
     async def keys(self, api: Api, run: Run, *, after: str | None) -> Keys:
-        """See `Source.keys`; all on one page."""
+        """See `Source.keys`; all on one page. Raises Transient if the list does not know `after` any more."""
         found, when = await self._all(api, run)
         names = [key.key for key in found]
-        rest = found[names.index(after) + 1 :] if after in names else found
+        if after is not None and after not in names:
+            raise Transient(Reason.SOURCE_UNAVAILABLE, f"the file {after!a} was listed, and is not any more")
+        rest = found if after is None else found[names.index(after) + 1 :]
         return Keys(keys=tuple(rest), count=len(rest), after=None, at=when)
 
     async def fresh(self, api: Api, run: Run, key: Key) -> Key:
@@ -139,25 +141,12 @@ def expired(key: Key) -> Permanent:
 @asynccontextmanager
 async def _document(key: Key, asked: AbstractAsyncContextManager[StreamedAnswer]) -> AsyncIterator[Document]:
     async with asked as answer:
-        written = answer.headers.get("content-length", "")
-        packed = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
-        yield Document(
-            key=key.key,
-            content_type=answer.headers.get("content-type", "application/octet-stream"),
-            size=int(written) if written.isdecimal() and not packed else None,
-            chunks=answer.chunks,
-        )
+        yield document(key, answer)
 
 
 @asynccontextmanager
 async def _reference(key: Key) -> AsyncIterator[Document]:
-    """The address itself, as a list of addresses (RFC 2483, 5)."""
-    body = f"{key.url}\r\n".encode()
-    yield Document(key=key.key, content_type="text/uri-list", size=len(body), chunks=_once(body))
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+    yield reference(key)
 
 
 def _is_reference(url: str) -> bool:

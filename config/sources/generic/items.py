@@ -1,4 +1,7 @@
-"""A run's rows: those that stand in it, and those that are asked for."""
+"""A run's rows: those that stand in it, and those that are asked for.
+
+The former are part of `Run.fields`, so they are written anew: 1.10 becomes 1.1. The latter keep their text.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from config.contracts.errors import Permanent
 from config.contracts.source import Api, Count, Page, TooLarge
-from config.sources.generic.options import Offset, PageNumber
+from config.sources.generic.paging import Offset, PageNumber
 from config.sources.generic.walking import PAGES, Position, Stretch, Walk, goes_round
 
 #: Places that are remembered.

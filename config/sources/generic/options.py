@@ -2,17 +2,28 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from config.shapes.words import FieldName, listed
 from config.sources.generic import filling
+from config.sources.generic.paging import Paging
 from config.units import Rate
-from config.webhooks.options import Header, Options, Webhook
-from config.wire.options import ApiUrl, FileOrigins, ReconcileOptions, SettleOptions, usable
-from config.wire.places import PATTERN, Place, steps
+from config.webhooks.options import Options, Webhook
+from config.wire.forms import Form
+from config.wire.options import (
+    ApiUrl,
+    FileOrigins,
+    ReconcileOptions,
+    SentHeader,
+    SentValue,
+    SettleOptions,
+    unheard,
+    usable,
+)
+from config.wire.places import PATTERN, WORDS, Place, steps
 
 #: Of a JSON answer or event, in the order of asking.
 Places = Annotated[tuple[Place, ...], BeforeValidator(listed), Field(min_length=1, max_length=10)]
@@ -38,15 +49,12 @@ def _fillable(path: str) -> str:
     return path
 
 
-def _header_value(value: str) -> str:
-    if not value.isprintable() or not value.isascii():
-        raise ValueError("no header can bring this value: ASCII without line breaks")
-    return value
-
-
 #: The same of an event, whose headers may hold something, too.
 EventPlace = Annotated[
-    str, Field(pattern=rf"^header:[A-Za-z0-9_-]{{1,64}}$|{PATTERN}", max_length=200), AfterValidator(_lower_header)
+    str,
+    Form(rf"header:[A-Za-z0-9_-]{{1,64}}|{PATTERN}", f"{WORDS}, or `header:<name>`"),
+    Field(max_length=200),
+    AfterValidator(_lower_header),
 ]
 EventPlaces = Annotated[tuple[EventPlace, ...], BeforeValidator(listed), Field(min_length=1, max_length=10)]
 #: Words of the platform's; a number or a truth value is the same word.
@@ -55,10 +63,13 @@ Word = Annotated[
 ]
 Words = Annotated[tuple[Word, ...], BeforeValidator(listed), Field(max_length=100)]
 #: Below `api.url`, with `{id}` for the run's id and other names in braces for fields of the run.
-Path = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=500), AfterValidator(_fillable)]
+Path = Annotated[
+    str,
+    Form(r"/[!-~]*", "a path that begins with `/`, in ASCII without blanks (`%20`)"),
+    Field(max_length=500),
+    AfterValidator(_fillable),
+]
 #: Of the platform's, in a query.
-Parameter = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
-Size = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ApiShape(Options):
@@ -70,11 +81,13 @@ class ApiShape(Options):
     token: Annotated[SecretStr, AfterValidator(usable("leave `token` out if the API wants none"))] = Field(
         SecretStr(""), description="Sent with every request.", examples=["token: ${API_TOKEN}"]
     )
-    token_header: Header = Field("authorization", description="Where it is sent.", examples=["token_header: x-api-key"])
-    token_prefix: str = Field(
+    token_header: SentHeader = Field(
+        "authorization", description="Where it is sent.", examples=["token_header: x-api-key"]
+    )
+    token_prefix: SentValue = Field(
         "Bearer ", max_length=32, description="What stands before it.", examples=['token_prefix: "Token "']
     )
-    headers: dict[Header, Annotated[str, AfterValidator(_header_value)]] = Field(
+    headers: dict[SentHeader, SentValue] = Field(
         {},
         description="Sent with every request, too; no secrets.",
         examples=["headers: {accept: application/vnd.github+json}"],
@@ -116,7 +129,9 @@ class RunShape(Options):
     )
     at: Place | None = Field(None, description="Where in the answer it stands.", examples=["at: data"])
     status: Places | None = Field(
-        None, description="How it stands; without it, the kind of the event.", examples=["status: [conclusion, status]"]
+        None,
+        description="How it stands; without it, the kind that the event's body tells.",
+        examples=["status: [conclusion, status]"],
     )
     succeeded: Words = Field(
         (), description="Words for runs that came to their own end.", examples=["succeeded: completed"]
@@ -143,58 +158,6 @@ class RunShape(Options):
         "asked for by itself is left out anyway.",
         examples=["omit: [logs, input]"],
     )
-
-
-class Offset(Options):
-    """By how many rows are left out; an empty page is the end."""
-
-    style: Literal["offset"]
-    offset: Parameter = Field("offset", description="The parameter for how many are left out.")
-    limit: Parameter = Field("limit", description="The parameter for how many are wanted.")
-    size: Size = Field(100, description="How many are asked for at once.")
-
-
-class PageNumber(Options):
-    """By number; an empty page is the end."""
-
-    style: Literal["page"]
-    page: Parameter = Field("page", description="The parameter for the page.")
-    first: int = Field(1, ge=0, le=1, description="Number of the first page.")
-    limit: Parameter | None = Field("limit", description="The parameter for how many are wanted.")
-    size: Size = Field(100, description="How many are asked for at once.")
-
-
-class Cursor(Options):
-    """By what each answer says of the next page."""
-
-    style: Literal["cursor"]
-    param: Parameter = Field("cursor", description="The parameter for the cursor.")
-    next: Place = Field(description="Where the answer has the next one; none, or an empty one, at the end.")
-    limit: Parameter | None = Field(None, description="The parameter for how many are wanted.")
-    size: Size = Field(100, description="How many are asked for at once.")
-
-
-class Link(Options):
-    """By the `Link` header (RFC 8288), `rel="next"`; its address must lie below `api.url`."""
-
-    style: Literal["link"]
-    limit: Parameter | None = Field(None, description="The parameter for how many are wanted.")
-    size: Size = Field(100, description="How many are asked for at once.")
-
-
-class Next(Options):
-    """By the address of the next page, which must lie below `api.url`."""
-
-    style: Literal["next"]
-    at: Place = Field("next", description="Where the answer has the address of the next page.")
-    limit: Parameter | None = Field(None, description="The parameter for how many are wanted.")
-    size: Size = Field(100, description="How many are asked for at once.")
-
-
-Paging = Annotated[
-    Annotated[Offset | PageNumber | Cursor | Link | Next, Field(discriminator="style")],
-    BeforeValidator(lambda written: {"style": written} if isinstance(written, str) else written),
-]
 
 
 class ListShape(Options):
@@ -286,8 +249,9 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
-        for misfit in (*_unasked(self), *_unheard(self), *_unfilled(self), *_unsaid(self), *_left_out(self)):
-            raise ValueError(misfit)
+        misfits = [*_unasked(self), *_unheard(self), *_unfilled(self), *_unsaid(self), *_left_out(self)]
+        if misfits:
+            raise ValueError("; ".join(misfits))
         return self
 
 
@@ -306,8 +270,7 @@ def _unasked(config: Config) -> Iterator[str]:
 
 def _unheard(config: Config) -> Iterator[str]:
     """What finds runs."""
-    if config.webhook is None and config.reconcile is None:
-        yield "nothing is ever heard of it: add `webhook`, or `runs` and `reconcile`"
+    yield from unheard(config.webhook, config.reconcile, "`runs` and `reconcile`")
     if config.reconcile and not config.runs:
         yield "`reconcile` needs `runs.fetch`: where runs are listed"
     if config.reconcile and config.run.fetch is None:
@@ -331,11 +294,22 @@ def _unsaid(config: Config) -> Iterator[str]:
     event, run = config.event, config.run
     if (event.ended or event.tests) and event.kind is None:
         yield f"`event.{'ended' if event.ended else 'tests'}` needs `event.kind`: where the word stands"
-    by_kind = run.fetch is None and any(not place.startswith("header:") for place in event.kind or ())
-    if (run.succeeded or run.failed) and not run.status and not by_kind:
-        yield f"`run.{'succeeded' if run.succeeded else 'failed'}` needs `run.status`: where the word stands"
+    if not run.status:
+        yield from _unkept(event, run)
     if both := set(run.succeeded) & set(run.failed):
         yield f"`{sorted(both)[0]}` stands under `run.succeeded` and `run.failed`"
+
+
+def _unkept(event: EventShape, run: RunShape) -> Iterator[str]:
+    """The kind of an event stands for a status, unless a header has it: of an event only the body is kept."""
+    words = "succeeded" if run.succeeded else "failed" if run.failed else ""
+    by_header = any(place.startswith("header:") for place in event.kind or ())
+    if words and (run.fetch or event.kind is None):
+        yield f"`run.{words}` needs `run.status`: where the word stands"
+    elif words and by_header:
+        yield f"`run.{words}` needs `run.status`, in the body: headers, where `event.kind` looks, are not kept"
+    elif by_header and run.fetch is None and not (event.ended or event.tests):
+        yield "`event.kind` stands for `run.status`, and headers are not kept: set `run.status`, in the body"
 
 
 def _left_out(config: Config) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""JSON answers, of which only a part is wanted; rows keep their text, so that no number changes on the way."""
+"""JSON answers, of which only a part is wanted; rows that are asked for keep their text, so that no number changes on
+the way. What is kept of a run is decoded, and so are rows that stand in it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,6 +1,7 @@
 """The platform's list of runs, for those that nobody announced."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from config.contracts.errors import NotFound, Permanent
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api
+from config.contracts.source import Api, TooLarge
 from config.sources.generic import filling
 from config.sources.generic.door import RUN_ID
 from config.sources.generic.options import RunsShape
@@ -29,7 +30,7 @@ async def ended(
         raise Permanent(Reason.SOURCE_REFUSED, "nothing says where its runs are listed: set `runs.fetch` of the source")
     if task:
         raise NotFound(Reason.RUN_NOT_FOUND, "this platform has no saved tasks")
-    walk = Walk("runs", shape, filling.split(shape.fetch), base)
+    walk = _walk(shape, base)
     looked = 0
     async for row, when in walk.rows(api):
         fields = _object(row)
@@ -39,6 +40,17 @@ async def ended(
         run = telling.listed(_id(shape, fields), fields, when)
         if run.terminal and actor in {"", run.actor_id}:
             yield run
+
+
+async def knock(api: Api, shape: RunsShape, base: str) -> None:
+    """Ask whether we may see the list. Raises Unauthorized or Transient; a list that is not there, or is not as the
+    file says, says nothing about our token, and whoever reads it will tell."""
+    with suppress(Permanent, TooLarge):
+        await _walk(shape, base).knock(api)
+
+
+def _walk(shape: RunsShape, base: str) -> Walk:
+    return Walk("runs", shape, filling.split(shape.fetch), base)
 
 
 def _object(row: bytes) -> dict[str, Any]:

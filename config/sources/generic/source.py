@@ -1,7 +1,7 @@
 """One account of a platform that the file describes. Asks through the `Api` it is given, never by itself."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from config.contracts.document import Document
@@ -21,6 +21,7 @@ from config.webhooks.bodies import opened
 from config.webhooks.guard import Guard, Guarded
 from config.wire.answers import clock
 from config.wire.bare import Bare
+from config.wire.options import origins
 
 
 def connect(name: str, config: Config) -> "GenericSource":
@@ -31,8 +32,10 @@ def connect(name: str, config: Config) -> "GenericSource":
 class GenericSource(Guarded, Bare):
     """See `config.contracts.source.Source`. now: our own clock, Unix seconds."""
 
+    origins: Collection[str] = frozenset()
+
     def __init__(self, name: str, config: Config, now: Callable[[], float] = time.time) -> None:
-        self.name = name
+        self.name = self.platform = name
         self.manners = _manners(config.api)
         self.settle = config.settle.settle
         self.reconcile = config.reconcile.reconcile(announced=bool(config.webhook)) if config.reconcile else None
@@ -40,6 +43,8 @@ class GenericSource(Guarded, Bare):
         self.guard = Guard(config.webhook)
         self._telling = Telling(name, config)
         self.success = self._telling.success
+        self.statuses: Collection[str] = self._telling.statuses
+        self.unsigned = config.run.fetch is None and not self.guard.signs
         self._items = Items(config.items, self.manners.base_url, now)
         self._files = Files(config.files, self.manners.base_url, now)
 
@@ -54,6 +59,12 @@ class GenericSource(Guarded, Bare):
         return event
 
     # the API
+
+    async def account(self, api: Api, /) -> str:
+        """Nothing says whose a token is; whether it is any good, the list of runs tells, if the file has one."""
+        if self._config.runs:
+            await runs.knock(api, self._config.runs, self.manners.base_url)
+        return ""
 
     async def run(self, api: Api, run_id: str, /, said: bytes = b"") -> Run:
         if self._config.run.fetch is None:
@@ -138,6 +149,6 @@ def _manners(api: ApiShape | None) -> Manners:
         token_prefix=api.token_prefix,
         headers=api.headers,
         verdict=verdict,
-        file_origins=tuple(str(origin).rstrip("/") for origin in api.file_origins),
+        file_origins=origins(api.file_origins),
         in_all=api.rate.many / api.rate.seconds if api.rate else float("inf"),
     )

@@ -28,6 +28,8 @@ class Telling:
         self._shape = config.run
         self._items, self._files = config.items is not None, config.files is not None
         self._words = frozenset(config.run.succeeded), frozenset(config.run.failed)
+        #: The words with which runs end; none if any word is an end.
+        self.statuses = self._words[0] | self._words[1]
         self._omitted = frozenset(config.run.omit) | _listed_elsewhere(config)
         #: The platform's word for a run that came to its own end.
         self.success = next(iter(config.run.succeeded), "succeeded")

@@ -1,17 +1,19 @@
 """Lists that come page by page, in whatever way the platform has for that."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
+from multidict import MultiDict
 
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.source import Answer, Api, TooLarge
 from config.sources.generic.filling import Place, split
-from config.sources.generic.options import Cursor, Link, ListShape, Next, Offset, PageNumber
+from config.sources.generic.options import ListShape
+from config.sources.generic.paging import Cursor, Link, Next, Offset, PageNumber
 from config.sources.generic.reading import lacking, odd, part, rows, sought
 from config.wire import links
 from config.wire.answers import clock
@@ -75,18 +77,23 @@ class Walk:
         """Whether the platform says how many rows there are."""
         return self._total is not None
 
+    async def knock(self, api: Api) -> None:
+        """Ask for the first page, and look at nothing of it."""
+        path, params = self._asked(self.beginning)
+        await api.get(path, params, most=PAGE)
+
     async def step(self, api: Api, position: Position) -> Stretch:
         """The page that begins there. Raises Transient for an answer of another shape, Permanent (source_refused) if it
         is too large, or leads away from the API."""
-        path, params = self._asked(position)
+        place = self._asked(position)
         try:
-            answer = await api.get(path, params, most=PAGE)
+            answer = await api.get(*place, most=PAGE)
         except TooLarge:
             raise Permanent(
                 Reason.SOURCE_REFUSED, f"a page of `{self.key}` has more than 64 MiB: make `size` of its paging smaller"
             ) from None
         found = rows(self._list(answer))
-        following = self._following(answer, position, len(found))
+        following = self._following(answer, position, len(found), place)
         return Stretch(
             rows=found,
             following=following,
@@ -119,30 +126,36 @@ class Walk:
                 raise goes_round(self.key)
 
     def _asked(self, position: Position) -> Place:
-        path, params = self.place
         match self.paging, position:
             case Offset() as way, _:
-                return path, {**params, way.offset: str(position), way.limit: str(way.size)}
+                return self._with({way.offset: str(position), way.limit: str(way.size)})
             case PageNumber() as way, _:
-                return path, {**params, **_limit(way), way.page: str(position)}
+                return self._with({**_limit(way), way.page: str(position)})
             case Cursor() as way, str():
-                return path, {**params, **_limit(way), **({way.param: position} if position else {})}
+                return self._with({**_limit(way), **({way.param: position} if position else {})})
             case (Link() | Next()) as way, str():
-                return split(position) if position else (path, {**params, **_limit(way)})
+                return split(position) if position else self._with(_limit(way))
         return self.place
 
-    def _following(self, answer: Answer, position: Position, count: int) -> Position | None:
+    def _with(self, paging: Mapping[str, str]) -> Place:
+        """The place with parameters of its paging; others keep all the values that they have."""
+        path, params = self.place
+        asked = MultiDict(params)
+        asked.update(paging)
+        return path, asked
+
+    def _following(self, answer: Answer, position: Position, count: int, place: Place) -> Position | None:
         match self.paging:
             case Offset() if isinstance(position, int):
                 return position + count if count else None
             case PageNumber() if isinstance(position, int):
                 return position + 1 if count else None
-            case Cursor(next=place):
-                return _cursor(self._said(answer, place)) or None
+            case Cursor(next=said):
+                return _cursor(self._said(answer, said)) or None
             case Link():
-                return self._address(links.following(answer.headers))
-            case Next(at=place):
-                return self._address(self._said(answer, place))
+                return self._address(links.following(answer.headers), place)
+            case Next(at=said):
+                return self._address(self._said(answer, said), place)
         return None
 
     def _is_full(self, count: int) -> bool:
@@ -153,17 +166,16 @@ class Walk:
     def _said(self, answer: Answer, place: str) -> Any:
         return msgspec.json.decode(part(answer.body, steps(place)))
 
-    def _address(self, address: Any) -> str | None:
-        """Below the API: nowhere else may our token go."""
-        if address is None or address == "":
+    def _address(self, address: Any, page: Place) -> str | None:
+        """Below the API: nowhere else may our token go. None at the end. page: where it is told."""
+        if not address:
             return None
         try:
-            path, params = links.below(self.base, str(address))
+            return _written(links.below(self.base, str(address), _written(page)))
         except ValueError:
             raise Permanent(
                 Reason.SOURCE_REFUSED, f"`{self.key}` goes on at an address that does not lie below `api.url`"
             ) from None
-        return f"{path}?{urlencode(params)}" if params else path
 
     def _counted(self, answer: Answer) -> int | None:
         total = msgspec.json.decode(part(answer.body, self._total or ()))
@@ -180,5 +192,10 @@ def _limit(way: PageNumber | Cursor | Link | Next) -> dict[str, str]:
 
 
 def _cursor(value: Any) -> str:
-    """A text, or a number; anything else is the end."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    """A text, or a number; anything else is the end, and so is 0."""
+    return str(value) if value and isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _written(place: Place) -> str:
+    path, params = place
+    return f"{path}?{urlencode(params)}" if params else path

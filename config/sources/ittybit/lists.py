@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from config.contracts.source import Answer, Api
 from config.sources.ittybit.answers import Listed, odd, shaped
@@ -50,7 +51,7 @@ def _next(base_url: str, answer: Answer, place: Place, last: str) -> Place | Non
     """The page after this one, whose last thing has the id `last`."""
     if address := following(answer.headers):
         try:
-            return Place(*below(base_url, address))
+            return Place(*below(base_url, address, f"{place.path}?{urlencode(place.params)}"))
         except Elsewhere:
             raise odd("leads on to another place than the API") from None
     if answer.headers.get("has-more", "").strip().lower() != "true":

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 
 from config.webhooks.options import Options, Webhook
-from config.wire.options import ApiUrl, FileOrigins, ReconcileOptions, SettleOptions, usable
+from config.wire.options import ApiUrl, FileOrigins, ReconcileOptions, SettleOptions, unheard, usable
 
 
 class Config(Options):
@@ -34,3 +34,9 @@ class Config(Options):
     settle: SettleOptions = Field(
         SettleOptions(quiet=0.0), description="When what the platform says of a run's outputs is believed."
     )
+
+    @model_validator(mode="after")
+    def _is_heard_of(self) -> "Config":
+        for misfit in unheard(self.webhook, self.reconcile):
+            raise ValueError(misfit)
+        return self

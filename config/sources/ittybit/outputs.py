@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from config.contracts.errors import Permanent
+from config.contracts.reasons import Reason
+from config.sources.ittybit.statuses import SUCCESS
 from config.sources.ittybit.works import Work
 
 Fields = Mapping[str, Any]
@@ -41,13 +44,14 @@ class Output:
         if isinstance(self.said, str):
             return self.said if _ADDRESS.match(self.said) else ""
         said = self.said.get("url") if isinstance(self.said, dict) else None
-        return "".join(said.split()) if isinstance(said, str) else ""
+        address = "".join(said.split()) if isinstance(said, str) else ""
+        return address if _ADDRESS.match(address) else ""
 
     @property
     def is_analysis(self) -> bool:
         """Whether it is data: it stands in the task, or it is a JSON file."""
         if not self.url:
-            return not (isinstance(self.said, dict) and self.said.get("object") == "file")
+            return not _is_file(self.said)
         written = str(self.said.get("format", "")).lower() if isinstance(self.said, dict) else ""
         return within_reach(self.url) and (written == "json" or self.path.lower().endswith(".json"))
 
@@ -64,7 +68,8 @@ class Output:
         """What is said of it, and of its task."""
         said = self.said if isinstance(self.said, dict) else {}
         own = {"task_id": self.task, "task_kind": self.kind, "number": self.number}
-        return {**own, "kind": self.kind, **{name: value for name, value in said.items() if name != "url"}, **own}
+        told = {name: value for name, value in said.items() if name != "url" and name not in own}
+        return {**own, "kind": self.kind, **told}
 
 
 def outputs(work: Work) -> Iterator[Output]:
@@ -77,6 +82,21 @@ def outputs(work: Work) -> Iterator[Output]:
                 yield output
 
 
+def require_addresses(work: Work) -> None:
+    """Raises Permanent (source_refused) if work that came to its own end put out a file that lies nowhere: what nobody
+    can read must not count as delivered."""
+    if work.fields.get("status") not in SUCCESS:
+        return
+    for task in (*work.tasks, *_job(work)):
+        for place, said in _places(task):
+            if said is None or (_is_file(said) and not Output("", "", 0, True, said).url):
+                raise Permanent(
+                    Reason.SOURCE_REFUSED,
+                    f"`{place}` of the task {str(task.get('id') or '')!a} names no address that its file lies at: ask "
+                    "the platform, then `runrelay retry`",
+                )
+
+
 def within_reach(url: str) -> bool:
     """Whether HTTP can fetch it. What went to a bucket of the project's own may be told as `s3://`
     (`docs/connections`)."""
@@ -84,13 +104,24 @@ def within_reach(url: str) -> bool:
 
 
 def _of(task: Fields) -> list[Output]:
-    found = [said for said in (*_listed(task.get("outputs")), *_listed(task.get("output"))) if said is not None]
+    found = [said for _, said in _places(task) if said is not None]
     ident, kind = str(task.get("id") or ""), str(task.get("kind") or "")
     return [Output(ident, kind, number, len(found) == 1, said) for number, said in enumerate(found)]
 
 
-def _listed(said: Any) -> list[Any]:
-    return said if isinstance(said, list) else [said]
+def _places(task: Fields) -> Iterator[tuple[str, Any]]:
+    """What it put out, each with its place in the task. `output` is null where there is none (`api/create-task`)."""
+    for name in ("outputs", "output"):
+        said = task.get(name)
+        if isinstance(said, list):
+            yield from ((f"{name}.{number}", one) for number, one in enumerate(said))
+        elif said is not None:
+            yield name, said
+
+
+def _is_file(said: Any) -> bool:
+    """Rather than data. Only a file has an address that is a text."""
+    return isinstance(said, dict) and (said.get("object") == "file" or isinstance(said.get("url"), str))
 
 
 def _job(work: Work) -> list[Fields]:

@@ -13,8 +13,6 @@ from config.wire import files
 
 #: Most keys on one page.
 PAGE = 1000
-#: The media type of a list of addresses (RFC 2483, 5), for files that only whoever owns their bucket can fetch.
-REFERENCE = "text/uri-list"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SIZES = ("filesize", "size")
 
@@ -44,15 +42,9 @@ async def record(api: Api, key: Key, fresh: Fresh) -> AsyncIterator[Document]:
     """
     async with AsyncExitStack() as stack:
         if not within_reach(key.url):
-            yield _reference(key)
+            yield files.reference(key)
             return
-        answer = await opened(stack, api, key.url, fresh)
-        yield Document(
-            key=key.key,
-            content_type=answer.headers.get("content-type", "application/octet-stream"),
-            size=_length(answer),
-            chunks=answer.chunks,
-        )
+        yield files.document(key, await opened(stack, api, key.url, fresh))
 
 
 async def opened(stack: AsyncExitStack, api: Api, url: str, fresh: Fresh) -> StreamedAnswer:
@@ -100,18 +92,3 @@ def _size(output: Output) -> int | None:
     """Bytes, if the task says so."""
     sizes = (output.about.get(name) for name in _SIZES)
     return next((size for size in sizes if type(size) is int and size >= 0), None)
-
-
-def _length(answer: StreamedAnswer) -> int | None:
-    """Bytes of the body as it is read, which is unpacked."""
-    text = answer.headers.get("content-length", "")
-    return int(text) if text.isdecimal() and not answer.headers.get("content-encoding") else None
-
-
-def _reference(key: Key) -> Document:
-    body = f"{key.url}\r\n".encode()
-    return Document(key=key.key, content_type=REFERENCE, size=len(body), chunks=_once(body))
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body

@@ -13,12 +13,13 @@ from config.sources.ittybit import analyses, door, records, statuses, telling
 from config.sources.ittybit.keeping import Kept
 from config.sources.ittybit.lists import listed
 from config.sources.ittybit.options import Config
-from config.sources.ittybit.outputs import Output, outputs
+from config.sources.ittybit.outputs import Output, outputs, require_addresses
 from config.sources.ittybit.verdict import verdict
 from config.sources.ittybit.works import Place, Work
 from config.webhooks.guard import Guard, Guarded
 from config.wire.answers import SMALL
 from config.wire.bare import Bare
+from config.wire.options import origins
 
 #: Most bytes of runs, and of their items, that one source keeps: the pages of one read are made of few requests.
 _WORKS, _ROWS = 8 * 1024 * 1024, 64 * 1024 * 1024
@@ -44,7 +45,7 @@ class IttybitSource(Guarded, Bare):
             token=config.token.get_secret_value(),
             verdict=verdict,
             headers={"Accept-Version": config.version} if config.version else {},
-            file_origins=tuple(map(str, config.file_origins)),
+            file_origins=origins(config.file_origins),
         )
         self.settle = config.settle.settle
         self.reconcile = config.reconcile.reconcile(announced=bool(config.webhook)) if config.reconcile else None
@@ -97,6 +98,7 @@ class IttybitSource(Guarded, Bare):
 
     async def keys(self, api: Api, run: Run, store: str, /, *, after: str | None) -> Keys:
         work = await self._place.fetch(api, run.id)
+        require_addresses(work)
         return records.keys(store, outputs(work), work.at, after=after)
 
     def record(self, api: Api, run: Run, key: Key, /) -> AbstractAsyncContextManager[Document]:
@@ -107,6 +109,7 @@ class IttybitSource(Guarded, Bare):
     async def _read(self, api: Api, run: Run, take: Callable[[analyses.Rows], None]) -> float:
         """Every item of the run, analysis by analysis; the platform's clock then. Only what has settled is kept."""
         work = self._works.get((run.id, run.life)) or await self._place.fetch(api, run.id)
+        require_addresses(work)
         settled = work.at >= run.finished + self.settle.quiet
         if settled:
             self._works.put((run.id, run.life), work, work.size)

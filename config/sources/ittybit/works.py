@@ -1,6 +1,6 @@
 """A piece of work as the platform tells it: a run and its tasks, a job with its tasks, or a task by itself."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from config.contracts.reasons import Reason
 from config.contracts.source import Answer, Api, TooLarge
 from config.sources.ittybit.answers import Task, Thing, odd, shaped
 from config.sources.ittybit.lists import listed
-from config.sources.ittybit.statuses import OVER
+from config.sources.ittybit.statuses import OVER, SUCCESS, UNDER_WAY
 from config.wire.answers import clock
 
 #: Most tasks of one run.
@@ -49,8 +49,8 @@ class Place:
     async def fetch(self, api: Api, ident: str, *, only: str = "") -> Work:
         """only: of its tasks, only this one.
 
-        Raises NotFound; Transient for a task that is not there yet, or that is another run's; Permanent
-        (source_refused) beyond TASKS and BYTES.
+        Raises NotFound; Transient for a task that is not there yet, or that is another run's, and for one that has not
+        said yet what it put out although its run succeeded; Permanent (source_refused) beyond TASKS and BYTES.
         """
         asking = _Asking(api)
         collection, answer = await self._found(asking, ident)
@@ -58,9 +58,16 @@ class Place:
         if collection == "tasks":
             return Work(fields, (fields,), asking.at, asking.size)
         if collection == "jobs" or thing.status not in OVER:
-            return Work(fields, tuple(thing.tasks or ()), asking.at, asking.size)
+            tasks = list(_once(thing.tasks or ()))
+            if thing.status in SUCCESS:
+                _require_ends(tasks)
+            return Work(fields, tuple(tasks), asking.at, asking.size)
         told = self._listed(asking, thing.id) if thing.tasks is None else _each(thing.tasks)
-        tasks = [await asking.whole(task) async for task in _few(told) if only in {"", task.get("id")}]
+        wanted = [task async for task in _few(told) if only in {"", task.get("id")}]
+        tasks = [await asking.whole(task) for task in _once(wanted)]
+        if thing.status in SUCCESS:
+            _require_ends(tasks)
+            _require_outputs(tasks)
         return Work(fields, tuple(tasks), asking.at, asking.size)
 
     async def _found(self, asking: "_Asking", ident: str) -> tuple[Collection, Answer]:
@@ -112,7 +119,7 @@ class _Asking:
 
     async def whole(self, task: Fields) -> Fields:
         """The task with what it put out: asked for, unless it stands there."""
-        if "outputs" in task or "output" in task:
+        if _has_ended(task) and _has_told(task):
             return task
         ident = shaped(task, Task).id
         try:
@@ -124,6 +131,40 @@ class _Asking:
 def path(collection: Collection, ident: str) -> str:
     """Below the API's address; the id is one segment, whatever it is."""
     return f"/{collection}/{quote(ident, safe='').replace('.', '%2E')}"
+
+
+def _require_ends(tasks: list[Fields]) -> None:
+    """Of work that succeeded. Raises Transient: what a task has not put out yet may come."""
+    for task in tasks:
+        if not _has_ended(task):
+            raise odd(f"has the task {task.get('id')!a} go on although the whole has succeeded")
+
+
+def _require_outputs(tasks: list[Fields]) -> None:
+    """The same."""
+    for task in tasks:
+        if not _has_told(task):
+            raise odd(f"does not say what the task {task.get('id')!a} put out although the whole has succeeded")
+
+
+def _has_ended(task: Fields) -> bool:
+    """A word that is not known says nothing, for what is there is there."""
+    return str(task.get("status")) not in UNDER_WAY
+
+
+def _has_told(task: Fields) -> bool:
+    """`outputs` is a list (`docs/webhooks`), `output` may be null (`api/create-task`)."""
+    return task.get("outputs") is not None or "output" in task
+
+
+def _once(tasks: Iterable[Fields]) -> Iterator[Fields]:
+    """Without those that were listed before."""
+    seen = set[str]()
+    for task in tasks:
+        ident = str(task.get("id") or "")
+        if not ident or ident not in seen:
+            seen.add(ident)
+            yield task
 
 
 async def _each(tasks: list[Fields]) -> AsyncIterator[Fields]:

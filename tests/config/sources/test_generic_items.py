@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from config.contracts.errors import Permanent, Transient
 from config.contracts.source import Count, Page, TooLarge
 from config.sources.generic import GenericSource
-from tests.config.sources.generic_place import DATE_SECONDS, NOW, TOKEN, Generic, run, source
+from tests.config.sources.generic_place import DATE, DATE_SECONDS, NOW, TOKEN, Generic, run, source
 from workers.fetch.api import HttpApi
 
 ROWS = [{"n": n, "text": f"å{n}"} for n in range(23)]
@@ -221,6 +222,58 @@ async def test_the_token_goes_nowhere_else(made: Generic, url: str) -> None:
         await page(platform, api, 0, 5)
     assert caught.value.detail == "`items` goes on at an address that does not lie below `api.url`"
     assert (made.asked, made.tokens) == (["/v1/next"], [f"Bearer {TOKEN}"])
+
+
+@pytest.mark.parametrize(
+    ("way", "asked"),
+    [
+        ("offset", ["offset=0&limit=5", "offset=5&limit=5"]),
+        ("page", ["limit=5&page=1", "limit=5&page=2"]),
+        ("cursor", ["limit=5", "limit=5&cursor=c5"]),
+        ("link", [""]),
+        ("next", [""]),
+        ("all", [""]),
+    ],
+)
+async def test_parameters_that_come_several_times_are_asked_for_on_every_page(
+    made: Generic, way: str, asked: list[str]
+) -> None:
+    made.lists(ROWS[:5], most=5)
+    if way == "cursor":
+        made.says("/cursor?tag=a&tag=b&limit=5", {"found": {"rows": ROWS[:5]}, "next": "c5"})
+    shape = {"fetch": f"/{way}?tag=a&tag=b", "at": "found.rows", "paging": WAYS[way]}
+    platform, api = made.source({"items": shape})
+    await page(platform, api, 0, 10)
+    assert made.asked == [f"/v1/{way}?tag=a&tag=b{'&' if rest else ''}{rest}" for rest in asked]
+
+
+@pytest.mark.parametrize("way", ["link", "next"])
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("?from=3", "/v1/a/list?from=3"),
+        ("more?from=3", "/v1/a/more?from=3"),
+        ("../b?from=3", "/v1/b?from=3"),
+        ("/v1/b?from=3", "/v1/b?from=3"),
+    ],
+)
+async def test_a_relative_address_begins_at_the_page_that_names_it(
+    made: Generic, way: str, address: str, asked: str
+) -> None:
+    headers: dict[str, Any] = {"Link": f'<{address}>; rel="next"'} if way == "link" else {}
+    made.says("/a/list?x=1", {"rows": [{"n": 0}], "next": address}, **headers)
+    made.given[asked] = lambda _: web.json_response({"rows": [{"n": 1}]}, headers={"Date": DATE})
+    platform, api = made.source({"items": {"fetch": "/a/list?x=1", "at": "rows", "paging": way}})
+    assert numbers(await page(platform, api, 0, 5)) == [0, 1]
+
+
+@pytest.mark.parametrize("end", ["null", '""', "0", "false"])
+@pytest.mark.parametrize("way", ["cursor", "next"])
+async def test_what_means_nothing_is_the_end(made: Generic, way: str, end: str) -> None:
+    made.says(f"/{way}", b'{"found": {"rows": [{"n": 0}]}, "next": %s}' % end.encode())
+    platform, api = listed(made, way)
+    assert numbers(await page(platform, api, 0, 5)) == [0]
+    assert len(made.asked) == 1
 
 
 @pytest.mark.parametrize("path", ["/next?from=a", "/next?from=b"])

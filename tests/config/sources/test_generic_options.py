@@ -130,7 +130,27 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "words of a header": (
         HOOK | {"event": {"kind": "header:x-event"}, "run": {"failed": "broken"}},
-        "`run.failed` needs `run.status`: where the word stands",
+        "`run.failed` needs `run.status`, in the body: headers, where `event.kind` looks, are not kept",
+    ),
+    "words of a header or a body": (
+        HOOK | {"event": {"kind": ["type", "header:x-event"]}, "run": {"succeeded": "done"}},
+        "`run.succeeded` needs `run.status`, in the body: headers, where `event.kind` looks, are not kept",
+    ),
+    "words of a header that chooses": (
+        HOOK | {"event": {"kind": "header:x-event", "ended": "done"}, "run": {"succeeded": "done"}},
+        "`run.succeeded` needs `run.status`, in the body: headers, where `event.kind` looks, are not kept",
+    ),
+    "a status in a header": (
+        HOOK | {"event": {"kind": ["header:x-event", "type"]}},
+        "`event.kind` stands for `run.status`, and headers are not kept: set `run.status`, in the body",
+    ),
+    "one parameter for two": (
+        HOOK | API | {"items": {"fetch": "/rows", "paging": {"style": "offset", "offset": "n", "limit": "n"}}},
+        "sources.made.items.paging: `n` cannot be two parameters: how far to go, and how many are wanted",
+    ),
+    "one parameter for a page": (
+        HOOK | API | {"items": {"fetch": "/rows", "paging": {"style": "page", "page": "limit"}}},
+        "sources.made.items.paging: `limit` cannot be two parameters: how far to go, and how many are wanted",
     ),
     "words that clash": (
         HOOK | {"run": {"status": "s", "succeeded": ["done", "over"], "failed": "over"}},
@@ -176,6 +196,72 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         HOOK | {"api": {"url": "http://169.254.169.254/latest"}},
         "link-local and metadata addresses are never asked",
     ),
+    "a password in the address": (
+        HOOK | {"api": {"url": "https://name:canary-password@api.example.com"}},
+        "runrelay.yaml:1:115: sources.made.api.url: no name and no password stand in this address: "
+        "a token has a key of its own",
+    ),
+    "a query in the address": (
+        HOOK | {"api": {"url": "https://api.example.com/?key=canary"}},
+        "runrelay.yaml:1:115: sources.made.api.url: an address without `?` and what follows it: "
+        "paths are put behind it",
+    ),
+    "a fragment in the address": (
+        HOOK | {"api": {"url": "https://api.example.com#v1"}},
+        "runrelay.yaml:1:115: sources.made.api.url: an address without `#` and what follows it: "
+        "paths are put behind it",
+    ),
+    "a prefix of two lines": (
+        HOOK | {"api": {"url": "https://api.example.com", "token_prefix": "a\nb"}},
+        "api.token_prefix: no header can bring this value: ASCII without line breaks",
+    ),
+    "a token beyond ASCII": (
+        HOOK | {"api": {"url": "https://api.example.com", "token": "canary–token"}},
+        "api.token: the token holds a character beyond ASCII, which none has: copy it once more",
+    ),
+    **{
+        f"a {name} of its own": (
+            HOOK | {"api": {"url": "https://api.example.com", "headers": {name: "1"}}},
+            f"api.headers.{name}: `{name.lower()}` is made by whoever sends a request: leave it out",
+        )
+        for name in ("Host", "content-length", "Transfer-Encoding")
+    },
+    "a token as the host": (
+        HOOK | {"api": {"url": "https://api.example.com", "token_header": "Host"}},
+        "api.token_header: `host` is made by whoever sends a request: leave it out",
+    ),
+    "a number for a scheme": (
+        {"webhook": {"secrets": ["${HOOK_SECRET}"], "verify": 5}},
+        "webhook.verify: must be a mapping, not the number 5 · Example: `verify: standard_webhooks`",
+    ),
+    "a list for a scheme": (
+        {"webhook": {"secrets": ["${HOOK_SECRET}"], "verify": [1]}},
+        "webhook.verify: must be a mapping, not a list · Example: `verify: standard_webhooks`",
+    ),
+    "a list for a style": (
+        HOOK | API | {"items": {"fetch": "/rows", "paging": ["offset"]}},
+        "items.paging: must be a mapping, not a list · Example: `paging: next`",
+    ),
+    "a place with a gap": (
+        HOOK | API | {"items": {"fetch": "/rows", "at": "a..b"}},
+        "items.at: must be keys and places in lists joined by dots, such as `data.items.0` · Example: `at: data`",
+    ),
+    "a place of two lines": (
+        HOOK | API | {"items": {"fetch": "/rows", "at": "a\n"}},
+        "items.at: must be keys and places in lists joined by dots, such as `data.items.0` · Example: `at: data`",
+    ),
+    "a place in an event with a gap": (
+        HOOK | {"event": {"id": ["id", "a..b"]}},
+        "event.id[1]: must be keys and places in lists joined by dots, such as `data.items.0`, or `header:<name>` · ",
+    ),
+    "a path without its beginning": (
+        HOOK | API | {"items": {"fetch": "rows"}},
+        "items.fetch: must be a path that begins with `/`, in ASCII without blanks (`%20`) · ",
+    ),
+    "a header of two words": (
+        {"webhook": {"secrets": ["${HOOK_SECRET}"], "verify": {"scheme": "hmac", "header": "My Header"}}},
+        "verify.header: must be the name of a header, such as `X-Signature` · ",
+    ),
 }
 
 
@@ -184,6 +270,33 @@ def test_a_mistake_is_said_with_its_cure(said: dict[str, Any], line: str, tmp_pa
     problems = told(tmp_path, file(said), ENVIRON)
     assert len(problems) == 1
     assert line in problems[0]
+    assert "canary" not in problems[0]
+
+
+def test_all_that_does_not_fit_together_is_said_at_once(tmp_path: Path) -> None:
+    said = {"event": {"tests": "ping"}, "items": {"fetch": "/rows"}, "run": {"succeeded": "done"}}
+    (problem,) = told(tmp_path, file(said), ENVIRON)
+    assert problem.partition("made: ")[2] == (
+        "`items.fetch` asks an API that the file does not describe: add `api`; "
+        "nothing is ever heard of it: add `webhook`, or `runs` and `reconcile`; "
+        "`event.tests` needs `event.kind`: where the word stands; "
+        "`run.succeeded` needs `run.status`: where the word stands"
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "run"),
+    [
+        ({"kind": "header:x-event", "ended": "done"}, {}),
+        ({"kind": "header:x-event", "tests": "ping"}, {}),
+        ({"kind": "header:x-event"}, {"status": "state", "succeeded": "done"}),
+        ({"kind": ["type", "action"]}, {"succeeded": "done"}),
+    ],
+)
+def test_a_header_may_say_what_needs_not_be_kept(event: dict[str, Any], run: dict[str, Any]) -> None:
+    assert Config.model_validate({**HOOK, "event": event, "run": run}).run.status == (
+        ("state",) if "status" in run else None
+    )
 
 
 def test_what_is_written_short_means_the_same() -> None:

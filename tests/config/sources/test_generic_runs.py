@@ -226,6 +226,30 @@ async def test_what_ran_is_known_by_its_name_and_an_account_by_none(made: Generi
     assert made.asked == []
 
 
+async def test_whether_we_are_let_in_the_list_of_runs_tells_whatever_it_looks_like(made: Generic) -> None:
+    paging = {"style": "page", "page": "p", "limit": "n", "size": 5}
+    platform, api = made.source({"runs": {"fetch": "/jobs?all=1", "at": "elsewhere", "paging": paging}})
+    made.says("/jobs", "no list at all")
+    assert await platform.account(api) == ""
+    assert (made.asked, made.tokens) == (["/v1/jobs?all=1&n=5&p=1"], [f"Bearer {TOKEN}"])
+
+
+@pytest.mark.parametrize(
+    ("status", "verdicts"),
+    [(401, Unauthorized), (402, Unauthorized), (403, Unauthorized), (500, Transient), (404, None), (400, None)],
+)
+async def test_a_list_that_cannot_be_had_is_no_reason_to_refuse_events(
+    made: Generic, status: int, verdicts: type[WorkError] | None
+) -> None:
+    platform, api = made.source({"runs": {"fetch": "/jobs"}})
+    made.says("/jobs", {}, status)
+    if verdicts is None:
+        assert await platform.account(api) == ""
+        return
+    with pytest.raises(verdicts):
+        await platform.account(api)
+
+
 # refusals
 
 

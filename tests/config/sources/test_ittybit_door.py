@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from config.contracts.errors import Refused
 from config.contracts.event import Event, Ignored, Test, event_id
@@ -200,9 +201,14 @@ def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
 
 
 def test_a_source_without_a_webhook_section_lets_nobody_in() -> None:
-    source = connect("videos", Config.model_validate({"token": "t"}))
+    source = connect("videos", Config.model_validate({"token": "t", "reconcile": {}}))
     with pytest.raises(Refused):
         source.authenticate("anything", {})
+
+
+def test_a_source_of_which_nothing_is_ever_heard_is_a_mistake() -> None:
+    with pytest.raises(ValidationError, match="nothing is ever heard of it: add `webhook`, or `reconcile`"):
+        Config.model_validate({"token": "t"})
 
 
 def test_the_door_is_as_the_webhook_section_says() -> None:

@@ -75,6 +75,15 @@ async def test_there_are_no_programs_that_runs_could_be_of(ittybit: Project) -> 
     assert ittybit.place.asked == []
 
 
+async def test_a_relative_link_begins_at_the_page_that_names_it(ittybit: Project) -> None:
+    ittybit.place.refuse(
+        "/runs", 200, body=b'[{"id": "run_2", "status": "failed"}]', times=1, Link='<?after=run_2>; rel="next"'
+    )
+    ittybit.place.add_run("run_1")
+    assert [run.id for run in await ended(ittybit)] == ["run_2", "run_1"]
+    assert ittybit.place.paths() == ["GET /runs?order=desc&limit=100", "GET /runs?after=run_2"]
+
+
 @pytest.mark.parametrize(
     "address", ["https://elsewhere.test/runs?after=1", "//elsewhere.test/runs", "http://127.0.0.1:1/runs"]
 )

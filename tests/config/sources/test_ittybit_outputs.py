@@ -182,7 +182,10 @@ async def test_what_an_address_of_ours_would_reach_is_not_fetched(ittybit: Proje
     [key] = await keys(strict, run)
     with pytest.raises(Permanent) as caught:
         await whole(strict, run, key)
-    assert caught.value.detail == "the platform names an address that no file is fetched from: it is not https"
+    assert caught.value.detail == (
+        f"the platform names an address at `{ittybit.place.files_url}` that no file is fetched from: it is not https; "
+        "if it is one of your own, set `file_origins` of the source (generic: `api.file_origins`)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,15 +197,57 @@ async def test_what_an_address_of_ours_would_reach_is_not_fetched(ittybit: Proje
         ("a summary, see https://x.test", [{"value": "a summary, see https://x.test"}]),
         ([1, "two", None], [{"value": 1}, {"value": "two"}, {"value": None}]),
         (0.5, [{"value": 0.5}]),
-        (None, []),
         ([], []),
-        ({"object": "file", "kind": "video", "url": None}, []),
+        ({"url": None, "text": "a talk"}, [{"url": None, "text": "a talk"}]),
     ],
 )
 async def test_an_analysis_in_the_task_is_items(ittybit: Project, said: Any, rows: list[dict[str, Any]]) -> None:
     run = await of(ittybit, said, kind="speech")
     assert await items(ittybit, run) == [{"task_id": "task_1", "task_kind": "speech", **row} for row in rows]
     assert await keys(ittybit, run) == []
+
+
+NOWHERE = [
+    None,
+    {"object": "file", "kind": "video"},
+    {"object": "file", "kind": "video", "url": None},
+    {"object": "file", "kind": "video", "url": ""},
+    {"object": "file", "kind": "video", "url": "/files/x.mp4"},
+    {"url": "/files/x.mp4"},
+]
+
+
+@pytest.mark.parametrize("said", NOWHERE)
+async def test_a_file_that_lies_nowhere_is_not_delivered_as_nothing(ittybit: Project, said: Any) -> None:
+    run = await of(ittybit, "https://x.test/v.mp4", said)
+    detail = "`outputs.1` of the task 'task_1' names no address that its file lies at: ask the platform, then"
+    assert await refused(ittybit, run) == (Permanent, "source_refused", f"{detail} `runrelay retry`")
+    with pytest.raises(Permanent, match=r"`outputs.1` of the task 'task_1' names no address"):
+        await keys(ittybit, run)
+
+
+@pytest.mark.parametrize("said", NOWHERE)
+async def test_work_that_failed_may_have_files_that_lie_nowhere(ittybit: Project, said: Any) -> None:
+    task = ittybit.place.add_task("task_1", status="failed", outputs=["https://x.test/v.mp4", said])
+    ittybit.place.add_run("run_1", "failed", tasks=[task])
+    run = await ittybit.run("run_1")
+    assert [key.key for key in await keys(ittybit, run)] == ["task_1-0-v.mp4" if said else "task_1-v.mp4"]
+    assert await items(ittybit, run) == []
+
+
+async def test_a_task_may_say_that_it_put_out_nothing(ittybit: Project) -> None:
+    ittybit.place.add_job("job_1", output=None, tasks=[job_task("task_1", output=None)])
+    run = await ittybit.run("job_1")
+    assert (await keys(ittybit, run), await items(ittybit, run)) == ([], [])
+
+
+async def test_a_task_that_is_listed_twice_has_its_rows_once(ittybit: Project) -> None:
+    task = ittybit.place.add_task("task_1", "speech", outputs=[{"n": 1}])
+    ittybit.place.add_run("run_1", tasks=[task, task])
+    assert [row["n"] for row in await items(ittybit, await ittybit.run("run_1"))] == [1]
+    twice = job_task("task_1", "speech", output={"n": 1})
+    ittybit.place.add_job("job_1", tasks=[twice, twice])
+    assert [row["n"] for row in await items(ittybit, await ittybit.run("job_1"))] == [1]
 
 
 @pytest.mark.parametrize("name", ["a.json", "A.JSON", "none"])

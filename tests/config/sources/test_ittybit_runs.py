@@ -142,6 +142,38 @@ async def test_a_task_may_be_known_by_itself(ittybit: Project) -> None:
     assert (run.id, run.terminal, [task["id"] for task in run.fields["tasks"]]) == ("task_1", True, ["task_1"])
 
 
+@pytest.mark.parametrize("status", ["processing", "waiting", "finishing"])
+async def test_a_task_that_goes_on_is_waited_for_although_its_run_succeeded(ittybit: Project, status: str) -> None:
+    task = ittybit.place.add_task("task_1", status=status, outputs=[{"n": 1}])
+    ittybit.place.add_run("run_1", tasks=[task])
+    said = "the platform's answer has the task 'task_1' go on although the whole has succeeded"
+    assert await trouble(ittybit, "run_1") == said
+    ittybit.place.add_job("job_1", tasks=[job_task("task_1", status=status)])
+    assert await trouble(ittybit, "job_1") == said
+    task["status"] = "succeeded"
+    assert (await ittybit.run("run_1")).fields["tasks"] == [task]
+
+
+async def test_a_task_that_says_nothing_of_what_it_put_out_is_waited_for(ittybit: Project) -> None:
+    task = ittybit.place.add_task("task_1")
+    ittybit.place.add_run("run_1", tasks=[task])
+    del task["outputs"]
+    said = "the platform's answer does not say what the task 'task_1' put out although the whole has succeeded"
+    assert await trouble(ittybit, "run_1") == said
+    task["outputs"] = None
+    assert await trouble(ittybit, "run_1") == said
+    task["output"] = None
+    assert (await ittybit.run("run_1")).succeeded
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+async def test_tasks_of_a_run_that_did_not_succeed_may_lack_anything(ittybit: Project, status: str) -> None:
+    task = ittybit.place.add_task("task_1", status="waiting")
+    ittybit.place.add_run("run_1", status, tasks=[task])
+    del task["outputs"]
+    assert (await ittybit.run("run_1")).status == status
+
+
 async def test_a_run_that_names_no_tasks_has_those_that_name_it(ittybit: Project) -> None:
     for number in range(120):
         ittybit.place.add_task(f"task_{number}", run_id="run_1" if number != 7 else "run_2")

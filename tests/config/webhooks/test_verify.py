@@ -32,6 +32,19 @@ def test_a_wrong_secret_does_not(presented: str) -> None:
     assert refusal(StaticSecrets([NEW, OLD]), presented) is Kind.TOKEN_INVALID
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_secret_fits_in_whichever_encoding_a_header_has_it(encoding: str) -> None:
+    secret = "pässwörd"
+    StaticSecrets([secret]).check(secret.encode(encoding).decode("latin-1"))
+    assert refusal(StaticSecrets([secret]), "p\u00e4sswrd") is Kind.TOKEN_INVALID
+
+
+@pytest.mark.parametrize("secret", ["pässwörd", "合言葉", "pass–word"])
+def test_a_secret_fits_as_a_path_has_it_and_in_utf8(secret: str) -> None:
+    StaticSecrets([secret]).check(secret)
+    StaticSecrets([secret]).check(secret.encode().decode("latin-1"))
+
+
 @pytest.mark.parametrize("presented", [None, ""])
 def test_no_secret_is_told_apart_from_a_wrong_one(presented: str | None) -> None:
     assert refusal(StaticSecrets([NEW]), presented) is Kind.TOKEN_MISSING

@@ -1,7 +1,7 @@
 """Files at addresses that the platform gave: who is asked for them, and who sees the token."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -88,6 +88,29 @@ async def test_its_type_and_status_come_along() -> None:
         assert (answer.status, answer.headers["content-type"]) == (200, "video/mp4")
 
 
+CURE = "; if it is one of your own, set `file_origins` of the source (generic: `api.file_origins`)"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://minio.internal:9000/out.mp4?X-Amz-Signature=s3cret", f" at `http://minio.internal:9000` {{}}{CURE}"),
+        ("https://user:password@minio.internal/out.mp4", f" at `https://minio.internal` {{}}{CURE}"),
+        ("out.mp4", " {}"),
+    ],
+)
+async def test_an_address_that_is_not_asked_is_told_without_its_secrets_and_with_the_cure(
+    address: str, said: str
+) -> None:
+    async with places() as there:
+        detail = (await there.trouble(address)).detail
+    before, after = said.split("{}")
+    assert detail.startswith(f"the platform names an address{before}that no file is fetched from: ")
+    assert detail.endswith(after)
+    assert not [secret for secret in ("s3cret", "password", "user", "out.mp4") if secret in detail]
+    assert len(detail) <= 300
+
+
 # redirects
 
 
@@ -169,7 +192,7 @@ async def test_a_name_that_leads_into_the_own_network_is_not_followed(monkeypatc
     async with open_session() as session:
         client = HttpApi(session, Manners("http://127.0.0.1:9", TOKEN, verdict, patience=Patience(tries=1)))
         monkeypatch.setattr(socket, "getaddrinfo", inside)
-        with pytest.raises(Transient, match="the name leads to an address that is not public"):
+        with pytest.raises(Transient, match=r"leads to an address that is not public; .* set `file_origins` of"):
             async with client.download("https://files.test/out.mp4", of_a_file):
                 pass
 
@@ -188,6 +211,24 @@ async def test_the_api_that_says_no_does() -> None:
         error = await there.trouble("https://api.test/v2/out.mp4")
     assert isinstance(error, Refusal), "the verdict of the API's own manners"
     assert (error.status, error.body) == (401, b"who is it?")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+async def test_a_file_that_is_over_is_over_at_the_apis_own_origin_too(status: int) -> None:
+    async with places(own=(http(status, b"no"),)) as there:
+        error = await there.trouble("https://api.test/v2/out.mp4")
+    assert (type(error), error.reason) == (NotFound, Reason.DATA_EXPIRED)
+
+
+@pytest.mark.parametrize("status", [402, 403, 429, 503])
+async def test_what_the_api_says_of_us_and_of_later_is_the_apis_word_of_a_file(status: int) -> None:
+    def later(status: int, headers: Mapping[str, str], body: bytes) -> WorkError:
+        return Refusal(status, headers, body) if status == 402 else Transient(Reason.SOURCE_UNAVAILABLE, "later")
+
+    async with places(own=(http(status, b"no"),)) as there:
+        there.client.manners = replace(there.client.manners, verdict=later)
+        error = await there.trouble("https://api.test/v2/out.mp4")
+    assert type(error) is (Refusal if status == 402 else Transient)
 
 
 async def test_the_api_that_was_not_shown_the_token_says_nothing_of_it_either() -> None:

@@ -274,10 +274,23 @@ async def test_two_announcements_of_one_finish_lead_to_one_delivery(books: Books
     assert await books.ledger.delivery(lease.id) == before
     event = await books.ledger.event(again.id)
     assert event
-    assert event.deliveries == (lease.id,)
+    assert (event.state, event.reason, event.deliveries) == (EventState.PLANNED, "announced_before", (lease.id,))
     assert await books.queued() == [f"{lease.id}:1"]
     assert await books.ledger.open_records() == 1
     assert await books.redis.zcard(books.keys.deliveries) == 1
+
+
+async def test_an_announcement_that_leads_to_anything_new_was_none_before(books: Books) -> None:
+    await books.plan(delivery())
+    more = await books.plan(delivery(event="e2"), delivery("log", event="e2"), body=b"more")
+    lease = await books.taken_event(b"broken off")
+    own = delivery("own", event=lease.id)
+    await books.plan(own, body=b"as far as it came")
+    await books.ledger.plan(lease, EventState.PLANNED, run=run(), deliveries=[own], documents=DOCUMENTS)
+    for event_id in (more.id, lease.id):
+        event = await books.ledger.event(event_id)
+        assert event
+        assert (event.state, event.reason) == (EventState.PLANNED, "")
 
 
 async def test_a_delivery_that_has_ended_is_not_begun_again(books: Books) -> None:

@@ -161,10 +161,10 @@ class TestTwice:
         found = far_side.rows("SELECT _run_id, _finished_at, _target, item FROM results ORDER BY ALL")
         life = "2026-03-01T10:00:00.000Z"
         assert found == [
-            ("r1", life, "all/out", "4"),
-            ("r1", life, "other/out", "0"),
-            ("r1", later, "all/out", "0"),
-            ("r2", life, "all/out", "0"),
+            ("r1", life, "platform/all/out", "4"),
+            ("r1", life, "platform/other/out", "0"),
+            ("r1", later, "platform/all/out", "0"),
+            ("r2", life, "platform/all/out", "0"),
         ]
 
 

@@ -254,10 +254,10 @@ class TestReplay:
         await fill(connect, shipment(WHOLE, generation=1), b"4")
         found = far_side.rows("SELECT _run_id, DAY(_finished_at), _target, item FROM results ORDER BY 1, 2, 3")
         assert found == [
-            ("r1", 1, "all/out", "4"),
-            ("r1", 1, "other/out", "1"),
-            ("r1", 2, "all/out", "1"),
-            ("r2", 1, "all/out", "1"),
+            ("r1", 1, "platform/all/out", "4"),
+            ("r1", 1, "platform/other/out", "1"),
+            ("r1", 2, "platform/all/out", "1"),
+            ("r2", 1, "platform/all/out", "1"),
         ]
 
     async def test_a_replay_without_rows_leaves_none(self, connect: Connect, far_side: Tables) -> None:

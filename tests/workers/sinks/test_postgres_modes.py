@@ -74,6 +74,7 @@ class TestReplay:
         others = [
             shipment(WHOLE, run="r2"),
             shipment(WHOLE, route="other"),
+            shipment(WHOLE, source="another"),
             shipment(WHOLE, stream="items:more"),
             shipment(WHOLE, life=LATER),
         ]
@@ -86,11 +87,12 @@ class TestReplay:
         )
         first, later = datetime(2026, 3, 1, 10, tzinfo=UTC), datetime(2026, 3, 2, 10, tzinfo=UTC)
         assert found == [
-            *(("r1", first, "all/out", "items:default", "4"),),
-            *(("r1", first, "all/out", "items:more", item) for item in "12"),
-            *(("r1", first, "other/out", "items:default", item) for item in "12"),
-            *(("r1", later, "all/out", "items:default", item) for item in "12"),
-            *(("r2", first, "all/out", "items:default", item) for item in "12"),
+            *(("r1", first, "another/all/out", "items:default", item) for item in "12"),
+            *(("r1", first, "platform/all/out", "items:default", "4"),),
+            *(("r1", first, "platform/all/out", "items:more", item) for item in "12"),
+            *(("r1", first, "platform/other/out", "items:default", item) for item in "12"),
+            *(("r1", later, "platform/all/out", "items:default", item) for item in "12"),
+            *(("r2", first, "platform/all/out", "items:default", item) for item in "12"),
         ]
 
     async def test_a_replay_without_rows_leaves_none(self, connect: Connect, far_side: Database) -> None:
@@ -125,9 +127,9 @@ class TestReplaceRun:
         await fill(connect, shipment(self.REPLACED), b"1", b"2", b"3")
         await fill(connect, shipment(self.REPLACED, life=LATER), b"1", b"2", b"4", b"5")
         assert far_side.rows("SELECT _run_id, _target, item::text FROM results ORDER BY 1, 2, _item") == [
-            *(("r1", "all/out", item) for item in "1245"),
-            ("r1", "other/out", "0"),
-            ("r2", "all/out", "0"),
+            *(("r1", "platform/all/out", item) for item in "1245"),
+            ("r1", "platform/other/out", "0"),
+            ("r2", "platform/all/out", "0"),
         ]
 
     async def test_a_second_turn_goes_on_where_the_first_one_stopped(

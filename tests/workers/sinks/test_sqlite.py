@@ -209,6 +209,7 @@ class TestReplay:
         others = [
             shipment(WHOLE, run="r2"),
             shipment(WHOLE, route="other"),
+            shipment(WHOLE, source="another"),
             shipment(WHOLE, stream="items:more"),
             shipment(WHOLE, life=LATER),
         ]
@@ -221,11 +222,12 @@ class TestReplay:
         )
         life = "2026-03-01T10:00:00.000Z"
         assert found == [
-            *(("r1", life, "all/out", "items:default", "4"),),
-            *(("r1", life, "all/out", "items:more", item) for item in "12"),
-            *(("r1", life, "other/out", "items:default", item) for item in "12"),
-            *(("r1", LATER, "all/out", "items:default", item) for item in "12"),
-            *(("r2", life, "all/out", "items:default", item) for item in "12"),
+            *(("r1", life, "another/all/out", "items:default", item) for item in "12"),
+            *(("r1", life, "platform/all/out", "items:default", "4"),),
+            *(("r1", life, "platform/all/out", "items:more", item) for item in "12"),
+            *(("r1", life, "platform/other/out", "items:default", item) for item in "12"),
+            *(("r1", LATER, "platform/all/out", "items:default", item) for item in "12"),
+            *(("r2", life, "platform/all/out", "items:default", item) for item in "12"),
         ]
 
     async def test_a_replay_without_rows_leaves_none(self, connect: Connect, far_side: Database) -> None:

@@ -72,6 +72,7 @@ class TestReplaceRun:
         others = [
             shipment(self.WHOLE, run="r2"),
             shipment(self.WHOLE, route="other"),
+            shipment(self.WHOLE, source="another"),
             shipment(self.WHOLE, stream="items:more"),
         ]
         for other in others:
@@ -80,11 +81,12 @@ class TestReplaceRun:
             await fill(connect, shipment(self.WHOLE, life=life, generation=generation), b"1", b"2")
         found = far_side.rows("SELECT _run_id, _target, _stream, item FROM results ORDER BY 1, 2, 3, 4")
         assert found == [
-            ("r1", "all/out", "items:default", "1"),
-            ("r1", "all/out", "items:default", "2"),
-            ("r1", "all/out", "items:more", "0"),
-            ("r1", "other/out", "items:default", "0"),
-            ("r2", "all/out", "items:default", "0"),
+            ("r1", "another/all/out", "items:default", "0"),
+            ("r1", "platform/all/out", "items:default", "1"),
+            ("r1", "platform/all/out", "items:default", "2"),
+            ("r1", "platform/all/out", "items:more", "0"),
+            ("r1", "platform/other/out", "items:default", "0"),
+            ("r2", "platform/all/out", "items:default", "0"),
         ]
 
     async def test_the_place_is_taken_with_the_first_batch_and_later_turns_add_to_it(

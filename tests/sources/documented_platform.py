@@ -1,4 +1,4 @@
-"""Platforms of recipes, as far as `recorded/<recipe>.json` has them: an API at one origin, files at another."""
+"""Platforms of recipes, as far as `documented/<recipe>.json` has them: an API at one origin, files at another."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from config.routes import load
 from console.recipes import recipe
 from tests.console.recipe_files import written
 
-_RECORDED = Path(__file__).parent / "recorded"
+_DOCUMENTED = Path(__file__).parent / "documented"
 #: When it answers, by its own clock.
 DATE, DATE_SECONDS = "Sun, 22 Nov 2026 12:00:00 GMT", 1795348800.0
 _ORIGIN = re.compile(r"^https?://[^/]+")
@@ -33,16 +33,16 @@ class Webhook:
 
 @dataclass
 class Platform:
-    """Answers what was recorded, and nothing else.
+    """Answers what is documented, and nothing else.
 
     Attributes:
-        recorded: the file. `{api}` and `{files}` in it are the two origins.
+        documented: the file. `{api}` and `{files}` in it are the two origins.
         authorization: what the API wants to see in that header.
         asked: every request at the API, as path and query.
         leaks: paths at which the files' origin was shown an `Authorization` header. There must be none.
     """
 
-    recorded: str
+    documented: str
     authorization: str
     api: str = ""
     files: str = ""
@@ -51,7 +51,7 @@ class Platform:
 
     @property
     def told(self) -> dict[str, Any]:
-        text = self.recorded.replace("{api}", self.api).replace("{files}", self.files)
+        text = self.documented.replace("{api}", self.api).replace("{files}", self.files)
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -73,15 +73,15 @@ class Platform:
         return _found(self.told["files"], request)
 
 
-def _webhook(recorded: Mapping[str, Any]) -> Webhook:
-    return Webhook(recorded["headers"], json.dumps(recorded["body"]).encode())
+def _webhook(shape: Mapping[str, Any]) -> Webhook:
+    return Webhook(shape["headers"], json.dumps(shape["body"]).encode())
 
 
 def _found(answers: Mapping[str, Any], request: web.Request) -> web.Response:
-    """What is recorded for a path and its query, however that is ordered."""
+    """What is documented for a path and its query, however that is ordered."""
     answer = next((said for path, said in answers.items() if _same(path, request.raw_path)), None)
     if answer is None:
-        return web.json_response({"detail": f"not recorded: {request.raw_path}"}, status=404)
+        return web.json_response({"detail": f"not documented: {request.raw_path}"}, status=404)
     body = answer["text"] if "text" in answer else json.dumps(answer["body"])
     kind = answer.get("type", "text/plain" if "text" in answer else "application/json")
     headers = {"Content-Type": kind, "Date": DATE, **answer.get("headers", {})}
@@ -96,7 +96,7 @@ def _same(path: str, other: str) -> bool:
 @asynccontextmanager
 async def served(name: str, authorization: str) -> AsyncIterator[Platform]:
     """The platform of a recipe, on two free ports."""
-    text = (_RECORDED / f"{name}.json").read_text(encoding="utf-8")
+    text = (_DOCUMENTED / f"{name}.json").read_text(encoding="utf-8")
     platform = Platform(text, authorization)
     async with AsyncExitStack() as stack:
         platform.api = await stack.enter_async_context(_listening(platform.answer))
