@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.delivery import Delivery, DeliveryState
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, EventState, digest
 from config.contracts.old_runs import BACKFILL, Places, backfilled, via
 from config.contracts.run import Run
-from config.contracts.source import Api, Listing
+from config.contracts.source import Listing
 from config.queue import Accepted, RunQueue
 from config.route import GATE
 from config.routes import RouteTable

@@ -8,9 +8,10 @@ from functools import partial
 
 from pydantic import BaseModel
 
+from config.contracts.api import Api
 from config.contracts.errors import WorkError
 from config.contracts.sink import Checked, Surroundings
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.route import SinkSpec
 from config.routes import RouteTable
 from config.settings import Settings

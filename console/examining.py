@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from config.contracts.source import Answer, Api, Patience, Source
+from config.contracts.api import Answer, Api, Patience
+from config.contracts.source import Source
 from config.durability import findings
 from config.freshness import Freshness
 from config.route import SourceSpec

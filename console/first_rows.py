@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.document import Document, Glimpse
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch, Rejected
-from config.contracts.source import Api, Key, Source, TooLarge
+from config.contracts.source import Key, Source
 from config.route import Route, Target
 from workers.fetch.documents import listed_of, log_document, record_of, run_document, wanted
 from workers.fetch.reader import PAGE_BYTES

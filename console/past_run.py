@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
+from config.contracts.api import Api
 from config.contracts.errors import NotFound, Permanent, WorkError
 from config.contracts.run import Run
-from config.contracts.source import Api, Listing, Source
+from config.contracts.source import Listing, Source
 from config.routes import RouteTable
 from config.settings import Settings
 from console.choosing import api_of, chosen

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.errors import Forbidden, NotFound, Transient
-from config.contracts.source import Api
 from config.sources.apify import ApifySource, logs, runs
 from console.failures import CommandFailed
 from console.starting import has_ended

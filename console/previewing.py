@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from config.contracts.api import Api
 from config.contracts.delivery import Delivery
 from config.contracts.document import Glimpse
 from config.contracts.errors import Permanent
 from config.contracts.event import EventState
 from config.contracts.run import Run
 from config.contracts.sink import Batch, Previewed, Shipment
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.logs import masked
 from config.nearest import guess
 from config.route import Route, SinkSpec, Target

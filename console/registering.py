@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.event import digest
-from config.contracts.source import Api
 from config.logs import MASK
 from config.sources.apify import lasting
 from config.sources.apify.lasting import LastingWebhook

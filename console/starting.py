@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectorError
 
+from config.contracts.api import Api
 from config.contracts.errors import Transient, WorkError
 from config.contracts.event import Event, digest, event_id
-from config.contracts.source import Api
 from config.queue import Accepted, Duplicate, QueueUnavailable, RunQueue
 from config.settings import Settings
 from config.sources.apify import ApifySource, runs

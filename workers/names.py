@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.run import Run
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.route import Route
 from config.routes import RouteTable
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Transient, WorkError
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch, Shipment, Sink, Taken, Writer
-from config.contracts.source import Api, Key, Source
+from config.contracts.source import Key, Source
 from config.route import Expect, Route, Target
 from workers.fetch.budget import Budget
 from workers.fetch.documents import capped, counted_keys, keys, listed_of, log_document, record_of, run_document, wanted

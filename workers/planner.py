@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any, get_args
 
 from config.contracts.after import After, after_id
+from config.contracts.api import Api
 from config.contracts.delivery import Delivery, delivery_id
 from config.contracts.errors import Forbidden, NotFound, NotYet, Permanent, Transient
 from config.contracts.event import EventState
 from config.contracts.old_runs import places_of, without_effects
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Leftover, Source
+from config.contracts.source import Leftover, Source
 from config.effects import acts
 from config.meaning import as_rows
 from config.route import GATE, Route, Target

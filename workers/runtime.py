@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from config.contracts.api import Api
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.sink import Surroundings
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.routes import RestoredRoute, RouteTable
 from config.settings import Settings
 from workers.company import Company

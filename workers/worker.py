@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.apart import Apart
-from config.contracts.source import Api, Manners
+from config.contracts.api import Api, Manners
 from config.keys import Keys
 from config.queue import RunQueue, pack_job, unpack_job
 from config.reloading import Watch, hearing_hangups

@@ -33,10 +33,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from config.contracts.api import Api
 from config.contracts.delivery import Delivery
 from config.contracts.document import Document, Glimpse
 from config.contracts.run import Run
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.units import PerTime
 
 

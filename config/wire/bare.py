@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from config.contracts.api import Api
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Leftover, Requests
+from config.contracts.source import Count, Leftover, Requests
 
 
 class Bare:

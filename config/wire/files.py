@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 
+from config.contracts.api import StreamedAnswer
 from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Transient, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.source import Key, StreamedAnswer
+from config.contracts.source import Key
 from config.wire.answers import retry_after
 
 #: The media type of a list of addresses (RFC 2483, 5), for files that only whoever owns their bucket can fetch.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from config.contracts.source import Api
+from config.contracts.api import Api
 from config.settings import Settings
 from config.sources.apify import ApifySource
 from console.choosing import api_of, chosen_apify

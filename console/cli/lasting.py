@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from config.contracts.source import Api
+from config.contracts.api import Api
 from config.logs import add_secret
 from config.sources.apify import lasting
 from config.sources.apify.webhooks import EVENT_TYPES, TERMINAL

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from config.contracts.api import Api
 from config.contracts.errors import Forbidden, NotYet
-from config.contracts.source import Api
 from config.logs import escaped, masked
 from config.sources.apify import logs
 from config.sources.apify import runs as operations

@@ -7,13 +7,14 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from pydantic import Field, SecretStr
 
+from config.contracts.api import Answer, Api, Manners
 from config.contracts.document import Document
 from config.contracts.errors import Forbidden, NotFound, Permanent, Refused, Transient, Unauthorized, WorkError
 from config.contracts.event import Event, Ignored, Test, event_id
 from config.contracts.kinds import Kind
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import AboutSource, Answer, Api, Count, Key, Keys, Manners, Page, Settle
+from config.contracts.source import AboutSource, Count, Key, Keys, Page, Settle
 from config.webhooks.guard import Guard, Guarded
 from config.webhooks.options import Options, Webhook
 from config.wire import files

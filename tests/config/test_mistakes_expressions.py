@@ -369,8 +369,8 @@ TEMPLATES = {
     "an item in a message": (
         "sink: talk, text: '{{ item.id }}'",
         "13:43: routes[0].to[1].text: unknown name `item`: there are actor, alert, build, dataset, event, held, "
-        'items_read, log_tail, record, route, run, schedule, source, target, task · Example: `text: "*{{ actor.name }}* '
-        '{{ run.status }} {{ run.console_url }}"`',
+        'items_read, log_tail, record, route, run, schedule, source, target, task · Example: `text: "*{{ '
+        'actor.name }}* {{ run.status }} {{ run.console_url }}"`',
     ),
     "items of an input misspelled": (
         "sink: next, actor: a/b, input: {startUrls: '{{ itmes }}'}",

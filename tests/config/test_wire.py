@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from config.contracts.api import StreamedAnswer
 from config.contracts.errors import NotFound, Permanent, Transient
-from config.contracts.source import Key, StreamedAnswer
+from config.contracts.source import Key
 from config.wire import files
 from config.wire.links import Elsewhere, below, following
 from config.wire.moments import iso, seconds

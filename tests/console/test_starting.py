@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from config.contracts.source import Manners
+from config.contracts.api import Manners
 from config.settings import Settings
 from config.sources.apify.paths import program_path
 from config.sources.apify.starting import RunOptions, announcement

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from config.contracts.api import Api
 from config.contracts.delivery import Checkpoint, Delivery, DeliveryState, Receipt, delivery_id
 from config.contracts.errors import NotYet
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Settle, Source
+from config.contracts.source import Count, Settle, Source
 from config.keys import Keys
 from config.queue import RunQueue
 from config.routes import RouteTable, load

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.contracts.api import Patience
 from config.contracts.run import Run
-from config.contracts.source import Patience
 from config.sources.ittybit import Config, IttybitSource, connect
 from tests.ittybit.standin import Standin, standin
 from workers.fetch.api import HttpApi, Session

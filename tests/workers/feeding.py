@@ -9,10 +9,11 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
+from config.contracts.api import Api
 from config.contracts.delivery import Delivery, DeliveryState
 from config.contracts.event import Event, EventState, event_id
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Page, Requests, Settle, Source
+from config.contracts.source import Count, Page, Requests, Settle, Source
 from config.keys import Keys
 from config.queue import RunQueue
 from config.routes import load

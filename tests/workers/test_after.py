@@ -9,12 +9,13 @@ import pytest
 from redis.asyncio import Redis
 
 from config.contracts.after import After, AfterState
+from config.contracts.api import Api
 from config.contracts.delivery import DeliveryState
 from config.contracts.errors import Forbidden, NotFound, Permanent, Transient, Unauthorized
 from config.contracts.event import EventState
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Leftover, Source
+from config.contracts.source import Leftover, Source
 from config.routes import load
 from config.settings import Settings
 from tests.workers.ledger.books import Books, about, after, delivery, run

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.addresses import is_global, is_underneath, parsed
+from config.contracts.api import Manners
 from config.contracts.errors import Transient
-from config.contracts.source import Manners
 from tests.workers.fetch.far_platform import ONCE, TOKEN, far, http, verdict
 from tests.workers.never_asked import CARRIED, INNER4, INNER6, URLS, compatible, mapped, nat64, six_to_four, teredo
 from workers.fence import Fenced, TrustedNames, fenced_session, public

@@ -8,10 +8,11 @@ from typing import cast
 import msgspec
 import pytest
 
+from config.contracts.api import Api
 from config.contracts.errors import Unauthorized
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.routes import load
 from workers import names as module
 from workers.names import NAMES, Names, mentioned, uses_event

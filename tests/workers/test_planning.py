@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from config.contracts.api import Api
 from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
 from config.contracts.event import Event, EventState, event_id
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 from config.keys import Keys
 from config.queue import RunQueue
 from config.routes import RouteTable, load

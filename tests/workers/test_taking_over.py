@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from config.contracts.source import Api, Manners
+from config.contracts.api import Api, Manners
 from config.keys import Keys
 from config.routes import RouteTable, load
 from config.settings import Settings

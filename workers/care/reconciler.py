@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 import structlog
 from redis.exceptions import RedisError
 
+from config.contracts.api import Api
 from config.contracts.errors import WorkError
 from config.contracts.event import Event, digest
 from config.contracts.run import Run
-from config.contracts.source import Api, Listing, Reconcile
+from config.contracts.source import Listing, Reconcile
 from config.queue import Accepted, QueueUnavailable, RunQueue
 from config.routes import RouteTable
 from workers.care.unheard import UnheardRuns

@@ -8,9 +8,10 @@ from collections.abc import Set as AbstractSet
 import msgspec
 import structlog
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import Forbidden, NotFound
 from config.contracts.run import Run
-from config.contracts.source import Announcing, Api, Source, TooLarge, Unheard
+from config.contracts.source import Announcing, Source, Unheard
 
 log = structlog.get_logger("runrelay.reconciler")
 

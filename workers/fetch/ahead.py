@@ -10,9 +10,10 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import WorkError
 from config.contracts.run import Run
-from config.contracts.source import Api, Page, Source, TooLarge
+from config.contracts.source import Page, Source
 from workers.fetch.budget import Budget
 
 #: How many pages are asked for beyond the one that is wanted. Platforms count requests, so that few large ones get

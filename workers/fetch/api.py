@@ -10,9 +10,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, T
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from config.contracts.api import Answer, Manners, Rate, StreamedAnswer, TooLarge
 from config.contracts.errors import Permanent, Transient, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.source import Answer, Manners, Rate, StreamedAnswer, TooLarge
 from workers.fence import Fenced, TrustedNames, fenced_session, public
 from workers.fetch.rates import Rates, Sleep
 from workers.fetch.retrying import Refused, Tries
@@ -94,7 +94,7 @@ async def open_session(read_timeout: float = READ_TIMEOUT) -> AsyncIterator[Sess
 
 
 class HttpApi:
-    """See `config.contracts.source.Api`. One for each source and process: its requests share their limits."""
+    """See `config.contracts.api.Api`. One for each source and process: its requests share their limits."""
 
     def __init__(
         self,

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Key, Keys, Source
+from config.contracts.source import Key, Keys, Source
 from workers.fetch.settling import require_quiet
 from workers.routing.match import wants_key
 

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
-from config.contracts.source import Rate
+from config.contracts.api import Rate
 
 #: Seconds for which a thing is asked half as often after a 429.
 TIRED = 10.0

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import NotYet, Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Page, Source, TooLarge
+from config.contracts.source import Page, Source
 from config.route import BatchSize
 from workers.fetch.ahead import PAGES, Ahead
 from workers.fetch.budget import Budget

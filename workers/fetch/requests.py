@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Self
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Requests, Source, TooLarge
+from config.contracts.source import Requests, Source
 from config.route import BatchSize
 from workers.fetch.budget import Budget
 from workers.fetch.cutting import rows_of, whole

@@ -4,8 +4,8 @@ import random
 import time
 from collections.abc import Callable
 
+from config.contracts.api import Patience
 from config.contracts.errors import Transient, WorkError
-from config.contracts.source import Patience
 
 #: Said before anything happened: the request may be made again, whatever it is.
 _NOTHING_HAPPENED = 429

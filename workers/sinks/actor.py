@@ -21,12 +21,12 @@ import structlog
 from aiohttp import ClientConnectorError
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from config.contracts.api import Api
 from config.contracts.document import Document, Glimpse
 from config.contracts.errors import NotFound, NotYet, Permanent, Transient
 from config.contracts.event import digest
 from config.contracts.reasons import Reason
 from config.contracts.sink import About, Batch, Shipment, Surroundings, Taken, Writer
-from config.contracts.source import Api
 from config.language.values import Value
 from config.sources.apify import ApifySource
 from config.sources.apify.paths import TASK, program_path

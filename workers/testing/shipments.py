@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from config.contracts.api import Api
 from config.contracts.delivery import Delivery, delivery_id
 from config.contracts.document import Document
 from config.contracts.run import Run
 from config.contracts.sink import Batch, Shipment, Surroundings
-from config.contracts.source import Api, Source
+from config.contracts.source import Source
 
 
 def around(spool: Path) -> Surroundings:

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
+from config.contracts.api import Patience
 from config.contracts.errors import NotFound, Permanent, Refused, Transient, Unauthorized, WorkError
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.reasons import PAUSES_SOURCE, Reason
 from config.contracts.run import Run
-from config.contracts.source import Patience, Source
+from config.contracts.source import Source
 from config.route import BatchSize
 from workers.fetch.api import HttpApi, open_session
 from workers.fetch.budget import Budget

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from config.contracts.api import Answer
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
-from config.contracts.source import Answer
 
 T = TypeVar("T")
 

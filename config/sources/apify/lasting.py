@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from config.contracts.source import Api, Unheard
+from config.contracts.api import Api
+from config.contracts.source import Unheard
 from config.sources.apify.answers import Identified, data, seconds, shaped
 from config.sources.apify.lists import listed
 from config.sources.apify.paths import TASK, program_path, segment

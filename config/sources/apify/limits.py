@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from config.contracts.source import Rate
+from config.contracts.api import Rate
 
 #: Requests a second of one user: 250,000 a minute.
 IN_ALL = 250_000 / 60

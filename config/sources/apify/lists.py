@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from config.contracts.source import Api
+from config.contracts.api import Api
 from config.sources.apify.answers import ItemList, data
 from config.wire.answers import SMALL
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator
 
-from config.contracts.source import Api
+from config.contracts.api import Api
 from config.sources.apify.paths import segment
 
 #: Most bytes kept of a log; Apify keeps 10,485,760 characters of it (platform limits).

@@ -4,8 +4,8 @@ What is gone, or not for our token to see, has no name. A refused token does not
 waits.
 """
 
+from config.contracts.api import Api
 from config.contracts.errors import Forbidden, NotFound
-from config.contracts.source import Api
 from config.sources.apify.answers import Builds, Named, data
 from config.sources.apify.paths import segment
 from config.wire.answers import SMALL

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from config.contracts.source import Answer, Api
+from config.contracts.api import Answer, Api
 from config.sources.apify import lists
 from config.sources.apify.answers import RunFields, data, seconds, shaped
 from config.sources.apify.paths import TASK, program_path, segment

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
+from config.contracts.api import Api, Manners
 from config.contracts.document import Document
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Key, Keys, Leftover, Manners, Page, Requests, Unheard
+from config.contracts.source import Count, Key, Keys, Leftover, Page, Requests, Unheard
 from config.sources.apify import door, lasting, limits, logs, naming, runs, storages, telling
 from config.sources.apify.answers import Identified, RunFields, data, seconds, shaped
 from config.sources.apify.options import Config

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from config.contracts.source import Answer, Api
+from config.contracts.api import Answer, Api
 from config.sources.apify.answers import data
 from config.sources.apify.paths import program_path
 from config.sources.apify.webhooks import AdHocWebhook, encode

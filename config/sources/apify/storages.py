@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from config.contracts.api import Api
 from config.contracts.document import Document
-from config.contracts.source import Api, Count, Key, Keys, Page, Requests
+from config.contracts.source import Count, Key, Keys, Page, Requests
 from config.sources.apify.answers import (
     DatasetInfo,
     KeyList,

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from config.contracts.api import Api
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from config.contracts.source import Api
 from config.sources.apify.paths import TASK
 from config.sources.apify.runs import Fields, listed
 from config.sources.apify.webhooks import AdHocWebhook

@@ -8,11 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from config.contracts.api import Api, StreamedAnswer
 from config.contracts.document import Document
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Key, Keys, StreamedAnswer
+from config.contracts.source import Key, Keys
 from config.sources.generic import filling
 from config.sources.generic.items import in_run
 from config.sources.generic.options import FilesShape

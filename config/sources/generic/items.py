@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from config.contracts.api import Api
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Page
+from config.contracts.source import Count, Page
 from config.sources.generic import filling
 from config.sources.generic.numbering import Numbered, page_of
 from config.sources.generic.options import ItemsShape, ListShape

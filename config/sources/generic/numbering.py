@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, TypeVar
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import Permanent
-from config.contracts.source import Api, Count, Page, TooLarge
+from config.contracts.source import Count, Page
 from config.sources.generic.paging import Offset, PageNumber
 from config.sources.generic.walking import PAGES, Position, Stretch, Walk, goes_round
 

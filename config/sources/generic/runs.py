@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import NotFound, Permanent
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, TooLarge
 from config.sources.generic import filling
 from config.sources.generic.door import RUN_ID
 from config.sources.generic.options import RunsShape

@@ -4,12 +4,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from config.contracts.api import Api, Manners, TooLarge
 from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Refused
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Key, Keys, Manners, Page, TooLarge
+from config.contracts.source import Count, Key, Keys, Page
 from config.sources.generic import door, filling, runs
 from config.sources.generic.files import Files, expired
 from config.sources.generic.items import Items

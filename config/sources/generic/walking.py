@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import msgspec
 from multidict import MultiDict
 
+from config.contracts.api import Answer, Api, TooLarge
 from config.contracts.errors import Permanent, Transient
 from config.contracts.reasons import Reason
-from config.contracts.source import Answer, Api, TooLarge
 from config.sources.generic.filling import Place, split
 from config.sources.generic.options import ListShape
 from config.sources.generic.paging import Cursor, Link, Next, Offset, PageNumber

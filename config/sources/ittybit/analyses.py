@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import Permanent
 from config.contracts.reasons import Reason
-from config.contracts.source import Api, Page, TooLarge
+from config.contracts.source import Page
 from config.sources.ittybit.outputs import Output
 from config.sources.ittybit.records import Fresh, opened
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from config.contracts.source import Answer, Api
+from config.contracts.api import Answer, Api
 from config.sources.ittybit.answers import Listed, odd, shaped
 from config.wire.answers import SMALL
 from config.wire.links import Elsewhere, below, following

@@ -4,10 +4,11 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from config.contracts.api import Api, StreamedAnswer
 from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Transient
 from config.contracts.reasons import Reason
-from config.contracts.source import Api, Key, Keys, StreamedAnswer
+from config.contracts.source import Key, Keys
 from config.sources.ittybit.outputs import Output, within_reach
 from config.wire import files
 

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
+from config.contracts.api import Api, Manners
 from config.contracts.document import Document
 from config.contracts.errors import NotFound
 from config.contracts.event import Event, Ignored, Test
 from config.contracts.run import Run
-from config.contracts.source import Api, Count, Key, Keys, Manners, Page
+from config.contracts.source import Count, Key, Keys, Page
 from config.sources.ittybit import analyses, door, records, statuses, telling
 from config.sources.ittybit.keeping import Kept
 from config.sources.ittybit.lists import listed

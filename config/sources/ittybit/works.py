@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
+from config.contracts.api import Answer, Api, TooLarge
 from config.contracts.errors import NotFound, Permanent, Transient
 from config.contracts.reasons import Reason
-from config.contracts.source import Answer, Api, TooLarge
 from config.sources.ittybit.answers import Task, Thing, odd, shaped
 from config.sources.ittybit.lists import listed
 from config.sources.ittybit.statuses import OVER, SUCCESS, UNDER_WAY

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from config.contracts.api import Patience
 from config.contracts.run import Run
-from config.contracts.source import Patience
 from config.sources.generic import Config, GenericSource
 from workers.fetch.api import HttpApi, Session
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from config.contracts.api import Patience
 from config.contracts.errors import Transient
 from config.contracts.run import Run
-from config.contracts.source import Patience
 from config.sources.apify import ApifySource, Config, connect
 from emulator.scenarios import Scenario
 from emulator.serve import serve

@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.contracts.source import Rate
+from config.contracts.api import Rate
 from config.sources.apify import Config, connect
 from config.sources.apify.limits import rate
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from config.contracts.api import TooLarge
 from config.contracts.errors import NotFound, Transient, Unauthorized, WorkError
 from config.contracts.run import Run
-from config.contracts.source import Count, Page, TooLarge
+from config.contracts.source import Count, Page
 from config.sources.apify import Config, connect
 from tests.config.sources.platforms import ANY_RUN, DATE_SECONDS, Scripted, trouble
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from config.contracts.api import TooLarge
 from config.contracts.errors import Permanent, Transient
-from config.contracts.source import Count, Page, TooLarge
+from config.contracts.source import Count, Page
 from config.sources.generic import GenericSource
 from tests.config.sources.generic_place import DATE, DATE_SECONDS, NOW, TOKEN, Generic, run, source
 from workers.fetch.api import HttpApi

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.contracts.source import Answer
+from config.contracts.api import Answer
 from config.sources.generic.numbering import MARKS, Numbered
 from config.sources.generic.options import ItemsShape
 from config.sources.generic.walking import Walk

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from config.contracts.api import TooLarge
 from config.contracts.document import Document
 from config.contracts.errors import NotFound, Permanent, Transient, WorkError
 from config.contracts.run import Run
-from config.contracts.source import Key, Page, TooLarge
+from config.contracts.source import Key, Page
 from config.sources.ittybit import analyses, records
 from config.sources.ittybit.keeping import Kept
 from tests.ittybit.asking import Project

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from config.contracts.source import Patience, Reconcile
+from config.contracts.api import Patience
+from config.contracts.source import Reconcile
 from config.keys import Keys
 from config.queue import RunQueue
 from config.routes import load

@@ -8,9 +8,9 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from config.contracts.api import Api
 from config.contracts.event import digest
 from config.contracts.run import Run
-from config.contracts.source import Api
 from config.sources.apify import ApifySource
 from emulator.scenarios import Answer, Fault, Lose
 from tests.workers.care.conftest import OFTEN, Place

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Count, Page, Settle, Source, TooLarge
+from config.contracts.source import Count, Page, Settle, Source
 from config.route import BatchSize
 from workers.fetch.budget import Budget
 from workers.fetch.reader import DatasetReader

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from config.contracts.api import Manners, Patience
 from config.contracts.errors import Permanent, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.source import Manners, Patience
 from workers.fetch.api import Deadlines, HttpApi, Session
 
 TOKEN = "token-0123456789"

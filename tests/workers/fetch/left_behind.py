@@ -11,11 +11,11 @@ from typing import Any, Literal, cast
 import pytest
 from hypothesis import strategies as st
 
+from config.contracts.api import Answer, Api, TooLarge
 from config.contracts.errors import NotYet, Transient
 from config.contracts.reasons import Reason
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Answer, Api, TooLarge
 from config.route import BatchSize
 from config.sources.apify import ApifySource, Config, connect
 from workers.fetch import reader as reader_module

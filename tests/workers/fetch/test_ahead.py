@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from config.contracts.api import Api
 from config.contracts.errors import NotYet, Transient
 from config.contracts.run import Run
-from config.contracts.source import Api, Page
+from config.contracts.source import Page
 from config.route import BatchSize
 from tests.workers.fetch.datasets import FINISHED, Dataset, Reading, breaks, cut
 from workers.fetch import ahead

@@ -9,8 +9,8 @@ import brotli  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from backports import zstd
 
+from config.contracts.api import Manners, TooLarge
 from config.contracts.errors import NotFound, Permanent, Transient
-from config.contracts.source import Manners, TooLarge
 from config.sources.apify.verdict import verdict as apify_verdict
 from tests.workers.fetch.far_platform import ONCE, TOKEN, Refusal, Say, api, chunked, far, http
 from workers.fetch.api import Deadlines, HttpApi, open_session

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import pytest
 from aiohttp import ClientConnectorError
 
+from config.contracts.api import Manners, Patience, Rate, TooLarge
 from config.contracts.errors import NotFound, Transient
-from config.contracts.source import Manners, Patience, Rate, TooLarge
 from config.sources.apify.verdict import verdict
 from tests.workers.fetch.far_platform import TOKEN, Far, Say, chunked, far, http
 from workers.fetch.api import Deadlines, HttpApi, open_session

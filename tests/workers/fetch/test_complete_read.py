@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
+from config.contracts.api import Answer
 from config.contracts.errors import NotYet
-from config.contracts.source import Answer
 from config.route import BatchSize
 from tests.workers.fetch.datasets import cut
 from tests.workers.fetch.left_behind import (

@@ -7,10 +7,11 @@ from typing import cast
 import msgspec
 import pytest
 
+from config.contracts.api import Api
 from config.contracts.document import Document
 from config.contracts.errors import NotYet, Permanent, Transient
 from config.contracts.run import Run
-from config.contracts.source import Api, Key, Keys, Settle, Source
+from config.contracts.source import Key, Keys, Settle, Source
 from tests.workers.fetch.datasets import FINISHED, LATER, NO_API
 from workers.fetch import documents
 from workers.fetch.documents import capped, counted_keys, keys, log_document, run_document, wanted

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from config.contracts.api import Manners, Patience, Rate
 from config.contracts.errors import NotFound, Permanent, Transient, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.source import Manners, Patience, Rate
 from config.wire.files import verdict as of_a_file
 from tests.workers.fetch.far_platform import TOKEN, Far, Refusal, Say, api, chunked, far, http, verdict
 from workers.fetch.api import HttpApi, open_session

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.contracts.source import Rate
+from config.contracts.api import Rate
 from workers.fetch.rates import SPAN, Rates
 
 SIXTY = Rate("datasets/d", 60.0)

@@ -7,10 +7,11 @@ from typing import cast
 import msgspec
 import pytest
 
+from config.contracts.api import Api, TooLarge
 from config.contracts.errors import NotYet, Permanent, Transient
 from config.contracts.run import Run
 from config.contracts.sink import Batch
-from config.contracts.source import Api, Count, Requests, Settle, Source, TooLarge
+from config.contracts.source import Count, Requests, Settle, Source
 from config.route import BatchSize
 from tests.workers.fetch.datasets import FINISHED, LATER, NO_API
 from workers.fetch.budget import Budget

@@ -2,9 +2,9 @@
 
 import pytest
 
+from config.contracts.api import Patience
 from config.contracts.errors import Permanent, Transient, Unauthorized, WorkError
 from config.contracts.reasons import Reason
-from config.contracts.source import Patience
 from workers.fetch.retrying import Refused, Tries
 
 BROKEN = Transient(Reason.SOURCE_UNAVAILABLE, "it broke off")

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from config.contracts.source import Api, Source
+from config.contracts.api import Api
+from config.contracts.source import Source
 from config.sources.apify import ApifySource, Config, connect
 from emulator.scenarios import Fault, Scenario, Truncate
 from emulator.serve import serve
