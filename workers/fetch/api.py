@@ -248,7 +248,7 @@ class HttpApi:
     def _reachable(self, address: str, before: URL | None = None) -> URL:
         """Where a file may be fetched from. before: where a redirect to it was found."""
         try:
-            url = URL(address) if before is None else before.join(URL(address))
+            url = _as_written(address) if before is None else before.join(_as_written(address))
             if self._is_near(url) and "@" not in url.raw_authority:
                 return url
             origin = str(url.origin())[:_LONGEST_ORIGIN]
@@ -257,9 +257,10 @@ class HttpApi:
         if url.scheme != "https":
             raise _unreachable("it is not https", origin)
         try:
-            return public(str(url))
+            public(str(url))
         except Fenced as no:
             raise _unreachable(str(no.strerror), origin) from None
+        return url
 
     def _learn(self, rate: Rate, response: ClientResponse) -> None:
         """What an answer says about how often we may ask."""
@@ -323,6 +324,11 @@ class HttpApi:
 
     def _is_own(self, url: URL) -> bool:
         return _origin(url) == _origin(URL(self.manners.base_url))
+
+
+def _as_written(address: str) -> URL:
+    """Signatures are over the very characters, so that none is written in another way, unless it could not be sent."""
+    return URL(address, encoded=address.isascii() and address.isprintable() and " " not in address)
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:

@@ -63,8 +63,9 @@ for i = at + 1, #ARGV, 4 do
     elseif ARGV[i + 3] ~= '' then
         anew = true
         join(record_of('dl', ARGV[i]), ARGV[i + 3], ARGV[i + 2], after)
-    elseif cjson.decode(redis.call('HGET', record_of('dl', ARGV[i]), 'delivery')).event_id == id then
-        anew = true
+    else
+        local told = redis.call('HGET', record_of('dl', ARGV[i]), 'delivery')
+        anew = anew or not told or cjson.decode(told).event_id == id
     end
 end
 -- This one may have said something else, which is not delivered: that is for a person to see.

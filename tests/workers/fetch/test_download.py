@@ -70,6 +70,29 @@ async def test_a_file_at_a_public_host_comes_without_our_token() -> None:
     assert "x-version" not in request.headers
 
 
+@pytest.mark.parametrize("host", ["files.test", "api.test"])
+async def test_an_address_is_asked_as_it_is_written(host: str) -> None:
+    """Its signature is over these very characters."""
+    written = "/a%2Fb%7e/(c)~d?X-Credential=k%2F2026%2f&plus=+%2B&empty=&s=a%3D=="
+    async with places() as there:
+        assert await there.got(f"https://{host}{written}#part") == b"the file"
+    (request,) = (*there.public.requests, *there.own.requests)
+    assert request.line == f"GET {written} HTTP/1.1"
+
+
+async def test_an_address_that_cannot_be_sent_as_it_is_written_is_quoted() -> None:
+    async with places() as there:
+        assert await there.got("https://files.test/r\u00e9sum\u00e9 1.pdf") == b"the file"
+    assert there.public.requests[0].line == "GET /r%C3%A9sum%C3%A9%201.pdf HTTP/1.1"
+
+
+async def test_a_redirect_is_followed_as_it_is_written() -> None:
+    away = http(302, b"", Location="/next%2F?s=%2b~%7E")
+    async with places(public=(away, FILE)) as there:
+        assert await there.got("https://files.test/a") == b"the file"
+    assert there.public.requests[1].line == "GET /next%2F?s=%2b~%7E HTTP/1.1"
+
+
 async def test_a_file_at_the_apis_own_origin_comes_with_it() -> None:
     async with places() as there:
         assert await there.got("https://api.test/elsewhere/out.mp4") == b"the file"

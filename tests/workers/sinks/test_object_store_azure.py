@@ -87,7 +87,7 @@ async def test_a_blob_says_whose_it_is(connect: Connect, far_side: Bucket) -> No
     assert {name: found[name] for name in ("Content-Type", "Content-Encoding", "run", "stream")} == {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Encoding": "gzip",
-        "run": "apify/r1",
+        "run": "platform/r1",
         "stream": "items:default",
     }
 
