@@ -147,7 +147,7 @@ class Turn:
             await ship(replace(work, expect=route.expect, counts=counts_only(route)))
             return
         changes = await self._changes(target)
-        rows = {} if changes else await self._rows()
+        rows = {} if changes else await self._rows(source)
         spec = restored.sinks[target.sink]
         if writes_whole(spec.module, target.options):
             rows = {}
@@ -170,15 +170,16 @@ class Turn:
         await changes.begin()
         return changes
 
-    async def _rows(self) -> dict[str, Range]:
-        """The rows of each stream that are this delivery's. One object is written whole, after the one it replaces:
-        raises NotYet while the delivery of an earlier life is under way."""
+    async def _rows(self, source: Source) -> dict[str, Range]:
+        """The rows of each stream that are this delivery's; all there are if they are others at each finish. One object
+        is written whole, after the one it replaces: raises NotYet while the delivery of an earlier life is under way.
+        """
         if self.record.family <= _AN_EVENT_AND_ITSELF:
             return {}
         others = await self.runtime.ledger.beside(self.delivery)
         if under_way_before(self.delivery, others):
             raise NotYet(Reason.SUPERSEDED, "an earlier finish of this run is being delivered", wait=BEHIND)
-        return ranges(self.delivery, others)
+        return ranges(self.delivery, others) if source.grows else {}
 
     async def _finish(self) -> str:
         at, route, name = self.progress.at, self.route, self.delivery.target

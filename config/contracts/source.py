@@ -161,6 +161,9 @@ class Source(Protocol):
     settle: Settle
     #: the platform's word for a run that came to its own end
     success: str
+    #: whether a run that ends once more still has the rows it had, and what was added behind them; if not, all of its
+    #: rows are new ones
+    grows: bool
     #: the accounts whose runs are ours; empty: only the token's own
     accounts: tuple[str, ...]
 

@@ -14,6 +14,7 @@ class Bare:
     """The parts of `config.contracts.source.Source` that not every platform has. A source says which it does have."""
 
     accounts: tuple[str, ...] = ()
+    grows = False
 
     async def account(self, api: Api, /) -> str:
         return ""

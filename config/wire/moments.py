@@ -23,6 +23,17 @@ def seconds(written: Any) -> float:
     return written / 1000 if written >= _MILLISECONDS else float(written)
 
 
+def same_moment(one: str, other: str) -> bool:
+    """Whether two texts mean the same moment; if one of them has whole seconds only, to the second."""
+    if one == other:
+        return True
+    try:
+        first, second = seconds(one), seconds(other)
+    except ValueError:
+        return False
+    return first == second or ((first.is_integer() or second.is_integer()) and int(first) == int(second))
+
+
 def iso(written: Any) -> str:
     """The same moment in ISO 8601: as it was written, if it was written so. Raises ValueError for anything else."""
     moment = seconds(written)

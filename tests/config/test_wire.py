@@ -10,7 +10,7 @@ from config.contracts.errors import NotFound, Permanent, Transient
 from config.contracts.source import Key
 from config.wire import files
 from config.wire.links import Elsewhere, below, following
-from config.wire.moments import iso, seconds
+from config.wire.moments import iso, same_moment, seconds
 from config.wire.places import at, first, steps
 
 API = "https://api.example.com/v1"
@@ -179,3 +179,18 @@ async def test_what_no_http_can_fetch_is_a_list_of_its_address() -> None:
     document = files.reference(Key("r1", "v.mp4.url", None, "s3://bucket/v.mp4"))
     assert (document.content_type, document.size) == ("text/uri-list", 19)
     assert [chunk async for chunk in document.chunks] == [b"s3://bucket/v.mp4\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2026-01-01T00:00:00.512Z", "2026-01-01T00:00:00Z", True),
+        ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00.9+01:00", True),
+        ("2026-01-01T00:00:00.512Z", "2026-01-01T00:00:00.513Z", False),
+        ("2026-01-01T00:00:01Z", "2026-01-01T00:00:00.999Z", False),
+        ("as", "as", True),
+        ("as", "2026-01-01T00:00:00Z", False),
+    ],
+)
+def test_a_list_may_say_less_of_a_moment_than_the_run_itself(one: str, other: str, same: bool) -> None:
+    assert (same_moment(one, other), same_moment(other, one)) == (same, same)

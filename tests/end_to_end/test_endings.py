@@ -165,7 +165,8 @@ async def test_each_life_begins_where_the_one_before_it_ended(
         delivery=third, state=DeliveryState.RUNNING, checkpoint=Checkpoint(), at=0, run=None, body=b"", via="", family=4
     )
     turn = Turn(Runtime(settings=settings, table=table, ledger=ledger, apis={}), Lease("dl", third.id, 1), record)
+    apify = table.sources["apify"]
     with pytest.raises(NotYet):
-        await turn._rows()
+        await turn._rows(apify)
     await kept(redis, second, DeliveryState.DELIVERED, rows=(10, 5))
-    assert await turn._rows() == {"items:default": (15, None)}
+    assert await turn._rows(apify) == {"items:default": (15, None)}

@@ -76,6 +76,7 @@ class Platform:
 
     rows: dict[str, list[Any]] = field(default_factory=dict)
     name: str = "apify"
+    grows: bool = True
     settle: Settle = field(default_factory=lambda: Settle(0.0, 90.0))
     accounts: tuple[str, ...] = ()
 

@@ -18,6 +18,7 @@ from config.contracts.run import Run
 from config.contracts.source import Listing, Reconcile
 from config.queue import Accepted, QueueUnavailable, RunQueue
 from config.routes import RouteTable
+from config.wire.moments import same_moment
 from workers.care.unheard import UnheardRuns
 from workers.ledger.ledger import Ledger
 from workers.ledger.records import EventRecord
@@ -156,7 +157,7 @@ class Reconciler:
             return True
         events, deliveries = await self._ledger.of_run(self.source.name, run.id)
         announced = any(_announces(event, run) for event in events)
-        return announced or any(one.delivery.life == run.life for one in deliveries)
+        return announced or any(same_moment(one.delivery.life, run.life) for one in deliveries)
 
     async def wanted(self, run: Run) -> bool:
         """Whether some route wants the run, as far as a list tells. One whose names cannot be learnt now counts."""
@@ -178,5 +179,5 @@ class Reconciler:
 def _announces(event: EventRecord, run: Run) -> bool:
     """An event that has not met its run yet stands for whatever finish it is going to meet."""
     if event.run:
-        return event.run.life == run.life
+        return same_moment(event.run.life, run.life)
     return not event.state.final or event.at >= run.finished * 1000

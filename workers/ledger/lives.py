@@ -1,7 +1,8 @@
 """Which rows of a run one delivery is about, among all deliveries of the same run to the same target.
 
-Datasets only grow. A run that finished again sends what was added since its last delivery ended; a replay sends what
-the finish it belongs to sent, and no row of another one. For targets that write one object whole none of this counts.
+Where datasets only grow (`Source.grows`), a run that finished again sends what was added since its last delivery ended,
+and a replay sends what the finish it belongs to sent, and no row of another one. For targets that write one object
+whole none of this counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -48,6 +48,7 @@ class ApifySource(Guarded):
     statuses = telling.TERMINAL | telling.UNDER_WAY
     origins = telling.ORIGINS
     success = "SUCCEEDED"
+    grows = True  # a run that is resurrected goes on with its storages (API reference, "Resurrect run")
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name

@@ -10,8 +10,8 @@ __all__ = ["ABOUT", "Config", "GenericSource", "connect"]
 
 ABOUT = AboutSource(
     platform="any that the file describes",
-    promise="what the places that the file names hold, page by page to the end of each list; whether that is all of a "
-    "run, only its platform knows",
+    promise="what the places that the file names hold, page by page to the end of each list. Whether that is all of a "
+    "run, only its platform knows; a list whose front changes while it is read can be read whole by nobody",
     tested="servers in this repository's tests that answer as the recipes' platforms document it; not those platforms "
     "themselves",
     example="""

@@ -1,5 +1,6 @@
 """The platform's list of runs, for those that nobody announced."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from config.sources.generic.options import RunsShape
 from config.sources.generic.reading import odd
 from config.sources.generic.telling import Telling, moment
 from config.sources.generic.walking import Walk
+from config.wire.moments import NEVER_SAID
 from config.wire.places import at, first, steps
 
 #: Runs of a list that are looked at.
@@ -25,21 +27,45 @@ MOST = 5000
 async def ended(
     api: Api, shape: RunsShape | None, telling: Telling, base: str, *, started_after: float, actor: str, task: str
 ) -> AsyncIterator[Run]:
-    """See `Listing.ended_runs`. Raises Permanent (source_refused) if the file does not say where runs are listed."""
+    """See `Listing.ended_runs`. A list that has the newest first is left at the first run that is too old; in any other
+    order all of it is looked through.
+
+    Raises Permanent (source_refused) if the file does not say where runs are listed, if an ended one lacks the moment
+    of its end, and after MOST of them.
+    """
     if shape is None:
         raise Permanent(Reason.SOURCE_REFUSED, "nothing says where its runs are listed: set `runs.fetch` of the source")
     if task:
         raise NotFound(Reason.RUN_NOT_FOUND, "this platform has no saved tasks")
     walk = _walk(shape, base)
-    looked = 0
+    looked, before = 0, math.inf
     async for row, when in walk.rows(api):
         fields = _object(row)
-        if _started(shape, fields, when) < started_after or looked == MOST:
-            return
         looked += 1
+        if looked > MOST:
+            raise Permanent(
+                Reason.SOURCE_REFUSED,
+                f"`runs` lists more than {MOST}: let `runs.fetch` ask for the newest, or for fewer",
+            )
+        started = _started(shape, fields, when)
+        descends, before = started < before < math.inf, started
+        if started < started_after:
+            if descends:
+                return
+            continue
         run = telling.listed(_id(shape, fields), fields, when)
         if run.terminal and actor in {"", run.actor_id}:
+            if run.life == NEVER_SAID:
+                raise _endless(run.id)
             yield run
+
+
+def _endless(run_id: str) -> Permanent:
+    return Permanent(
+        Reason.SOURCE_REFUSED,
+        f"`runs` lists {run_id!a} as ended and says nothing at `run.finished`, so nobody can tell which runs are new: "
+        "`reconcile` needs a list that does",
+    )
 
 
 async def knock(api: Api, shape: RunsShape, base: str) -> None:

@@ -62,11 +62,24 @@ async def test_runs_may_be_those_of_one_program(made: Generic) -> None:
         await ended(made, jobs, task="nightly")
 
 
-async def test_a_list_without_an_end_is_followed_for_a_while(made: Generic) -> None:
+async def test_a_list_may_have_the_oldest_first(made: Generic) -> None:
+    jobs = [job(n) for n in (8, 7, 6, 2, 1, 0)]
+    assert [run.id for run in await ended(made, jobs, started_after=1998.0)] == ["r2", "r1", "r0"]
+
+
+async def test_a_list_without_an_end_is_followed_for_a_while_and_then_told(made: Generic) -> None:
     jobs = [job(0, id=f"r{n}") for n in range(MOST + 10)]
     made.says("/jobs", jobs)
     platform, api = made.source(OPTIONS | {"runs": {"fetch": "/jobs"}})
-    assert len([run async for run in platform.ended_runs(api, started_after=0.0)]) == MOST
+    runs = platform.ended_runs(api, started_after=0.0)
+    assert [(await anext(runs)).id for _ in range(MOST)] == [one["id"] for one in jobs[:MOST]]
+    with pytest.raises(Permanent, match=f"`runs` lists more than {MOST}"):
+        await anext(runs)
+
+
+async def test_a_list_that_does_not_say_when_runs_ended_is_told(made: Generic) -> None:
+    with pytest.raises(Permanent, match=r"`runs` lists 'r1' as ended and says nothing at `run.finished`"):
+        await ended(made, [job(0, status="running", ended=None), job(1, ended=None)])
 
 
 @pytest.mark.parametrize(
