@@ -18,7 +18,9 @@ from config.webhooks.verify import Addresses, StaticSecrets
 class PlainSource:
     """The door half of a source. The other half is never asked for by a receiver."""
 
-    capture: Capture | None = None
+    @property
+    def capture(self) -> Capture | None:
+        return None
 
     def __init__(self, name: str, *secrets: str, networks: Sequence[str] = ()) -> None:
         self.name = name

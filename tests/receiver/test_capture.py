@@ -20,7 +20,7 @@ from config.keys import Keys
 from config.queue import RunQueue
 from config.settings import Settings, load_settings
 from config.webhooks.captured import MOST_BODY, Captured
-from config.webhooks.guard import Guard
+from config.webhooks.guard import Guard, Guarded
 from config.webhooks.options import Webhook
 from console.learning import block, learnt
 from receiver import capturing
@@ -35,16 +35,12 @@ KEY = Keys(load_settings().namespace).captured("mine")
 SIGNED = {"scheme": "hmac", "header": "x-sig"}
 
 
-class GuardedSource(PlainSource):
+class GuardedSource(Guarded, PlainSource):
     """As the file describes its door."""
 
     def __init__(self, name: str, **webhook: Any) -> None:
         super().__init__(name)
-        self._guard = Guard(Webhook.model_validate({"secrets": [SECRET], **webhook}))
-        self.capture = self._guard.capture
-        self.admit = self._guard.admit  # type: ignore[method-assign]  # the guard's own, as sources have it
-        self.authenticate = self._guard.authenticate  # type: ignore[method-assign]  # as above
-        self.verify = self._guard.check  # type: ignore[method-assign]  # as above
+        self.guard = Guard(Webhook.model_validate({"secrets": [SECRET], **webhook}))
 
 
 def app_of(queue: Any, **webhook: Any) -> Receiver:

@@ -1,14 +1,12 @@
 """The package in examples/ as its users get it: built, installed beside Runrelay, found by its name, tested."""
 
-import os
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from config import plugins
+from tests.packaged import ran, unpacked
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "renders-source"
@@ -28,20 +26,7 @@ routes: [{name: all, to: [{sink: disk}]}]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the unpacked wheel: that is what installing does."""
-    built, site = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("site")
-    ran([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)], {}, EXAMPLE)
-    (wheel,) = built.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(site)
-    return site
-
-
-def ran(command: list[str], environment: dict[str, str], folder: Path) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=100
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return unpacked(EXAMPLE, tmp_path_factory)
 
 
 def test_its_type_is_found_by_name(installed: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -338,3 +339,12 @@ async def test_rows_may_stand_in_the_run(
     if lines:
         with pytest.raises(TooLarge):
             await platform.page(NOBODY, run(**fields), "d", offset=0, limit=1, most=3)
+
+
+async def test_a_run_that_came_to_its_own_end_has_the_rows_that_it_should() -> None:
+    ended = msgspec.structs.replace(run(dato=[1]), succeeded=True)
+    platform = source({"items": {"at": "data.rows"}})
+    with pytest.raises(Permanent, match=r"nothing is at `data.rows`, where `items` looks: .* `items.optional: true`"):
+        await platform.count(NOBODY, ended, "d")
+    assert (await platform.count(NOBODY, run(dato=[1]), "d")).rows == 0
+    assert (await source({"items": {"at": "data", "optional": True}}).count(NOBODY, ended, "d")).rows == 0
